@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use reeve_core::cloud::POINTER_NONE;
 use reeve_core::id::WorkerId;
+use reeve_core::instance::InstanceState;
 use reeve_core::spec::{FleetSpec, PoolSpec, Wish, WorkerSpec};
 use reeve_core::time::{Instant, Millis};
 
@@ -15,7 +16,7 @@ use super::super::Casts;
 use super::super::options::Options;
 use super::super::shelf::Shelf;
 use super::{CLOCKS_APART, Finding, Guarantee, live_of, origins, overdue, placed};
-use crate::world::World;
+use crate::world::{SimInstance, World};
 
 /// 30 minutes for a worker that cycles, 20 for a slow stop, 20 for the longest budget window and 10
 /// for an orphan's grace period: 80 in all. The double allows for steps that wait for each other.
@@ -118,7 +119,9 @@ impl Recovery {
             if not_served.is_none() {
                 self.served(now, worker);
             }
+            let works = works_out_of_reach(now, worker, pool, world, shelf);
             let trouble = not_served
+                .filter(|_| !works)
                 .or_else(|| adrift(worker, of, pool, world, shelf).filter(|_| !pointers_are_down))
                 .or_else(|| trouble_of(worker, pool, shelf))
                 .or_else(|| self.silent(worker, pool, shelf));
@@ -155,6 +158,28 @@ impl Recovery {
     pub(super) fn all_is_well(&self) -> bool {
         self.since.is_some() && self.open.is_empty()
     }
+}
+
+/// Whether the worker's box works on an instance that has no address. It fetches its work itself, so
+/// the instance is not ended, and its callers wait for as long.
+fn works_out_of_reach(
+    now: Instant,
+    worker: &WorkerId,
+    pool: &PoolSpec,
+    world: &World,
+    shelf: &Shelf,
+) -> bool {
+    let truth = shelf.truth(worker);
+    let heartbeat_at = truth
+        .activity
+        .heartbeat_at
+        .filter(|_| pool.heartbeats_are_use);
+    let beats = heartbeat_at.is_some_and(|at| now.since(at) < pool.limits.address_timeout);
+    let adopted = truth.record.adopted.as_ref();
+    let instance = adopted.and_then(|adopted| world.instance(&adopted.id));
+    let runs =
+        |one: &SimInstance| one.state == InstanceState::Running && one.private_ip().is_none();
+    beats && instance.is_some_and(runs)
 }
 
 /// Reports a worker that is wanted running (V6) and does not run with an address.
