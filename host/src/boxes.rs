@@ -146,6 +146,7 @@ impl Proofs {
             proof: Proof::InstanceDocument {
                 region: document.region,
                 account: document.account,
+                launched_at: document.launched_at,
             },
         })
     }

@@ -76,7 +76,7 @@ fn host() {
         instance: instance.as_str().into(),
         region: REGION.into(),
         account: "123456789012".to_owned(),
-        launched_at: reeve_core::time::Instant::from_ms(1_760_000_000_000),
+        launched_at: now(),
     });
     let door = SocketAddr::from((near.host(), port)).to_string();
     let environment = [
@@ -164,4 +164,10 @@ fn flood() {
 fn is_open(mut stream: &TcpStream) -> bool {
     let read = stream.read(&mut [0]);
     read.is_err_and(|error| error.kind() == std::io::ErrorKind::WouldBlock)
+}
+
+/// The present time: the emulator has just launched the instance.
+fn now() -> reeve_core::time::Instant {
+    let wall = std::time::UNIX_EPOCH.elapsed().unwrap().as_millis();
+    reeve_core::time::Instant::from_ms(u64::try_from(wall).unwrap())
 }

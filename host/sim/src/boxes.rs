@@ -41,6 +41,8 @@ pub struct SimBox {
     /// The time of the next register or heartbeat; `None`: the box waits for a receipt, or has
     /// ended.
     due: Option<Instant>,
+    /// When its instance came up, in this life.
+    began_at: Instant,
     /// Counts the registrations that need a nonce of their own.
     nonces: u32,
     heartbeat: Millis,
@@ -73,6 +75,7 @@ impl SimBox {
             software,
             state: State::Registering,
             due: Some(now + START),
+            began_at: now,
             nonces: 1,
             heartbeat: Millis::from_secs(30),
             work: VecDeque::new(),
@@ -127,6 +130,7 @@ impl SimBox {
             ProofKind::InstanceDocument => Proof::InstanceDocument {
                 region: self.region.clone(),
                 account: "123456789012".to_owned(),
+                launched_at: self.began_at,
             },
             ProofKind::SharedSecret => Proof::SharedSecret,
         }

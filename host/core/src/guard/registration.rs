@@ -17,6 +17,9 @@ use crate::model::token::{SecretHash, Token};
 /// The retry interval of a box that asks too early: its instance becomes visible, or adopted,
 /// within seconds.
 const SOON: Millis = Millis::from_secs(2);
+/// By how much a document may seem older than the start that it was written at. Both times are AWS's,
+/// in whole seconds.
+const DOCUMENT_APART: Millis = Millis::from_secs(60);
 /// The retry interval of a box whose instance is read as stopped: a start is settled by then.
 const LATER: Millis = Millis::from_secs(10);
 /// The retry interval of a box while another instance is adopted: the box's instance may be adopted
@@ -46,6 +49,7 @@ impl Scene<'_> {
         let boxes = self.offers_registration()?;
         self.proof_is_accepted(boxes, claim)?;
         self.is_running_here(claim)?;
+        self.is_of_this_life(claim)?;
         self.is_adopted(claim)?;
         self.no_token_is_live(boxes, nonce)?;
         self.record_can_be_written()
@@ -181,6 +185,31 @@ impl Scene<'_> {
                 self.facts.pool.tag_key, self.facts.spec.tag_value, self.facts.id
             ),
         ))
+    }
+
+    /// Refuses a document that was written before the instance was last started: any process of an
+    /// earlier life may have kept it (EC2 user guide, "Instance identity documents": a document is
+    /// written at each launch and start).
+    fn is_of_this_life(&self, claim: &Claim) -> Result<(), Refusal> {
+        let Proof::InstanceDocument { launched_at, .. } = &claim.proof else {
+            return Ok(());
+        };
+        let known = self.facts.instances.get(&claim.instance);
+        let started_at = known.and_then(|known| known.instance.launched_at);
+        match started_at {
+            Some(started_at) if *launched_at + DOCUMENT_APART < started_at => {
+                let age = started_at.since(*launched_at);
+                Err(Refusal::come_back(
+                    RefusalCode::DocumentOutdated,
+                    SOON,
+                    format!(
+                        "the document was written {age} before {} was last started; read it anew from the metadata",
+                        claim.instance
+                    ),
+                ))
+            }
+            _ => Ok(()),
+        }
     }
 
     fn is_adopted(&self, claim: &Claim) -> Result<(), Refusal> {

@@ -33,8 +33,10 @@ pub enum Proof {
         region: Region,
         /// The account that the instance was launched in.
         account: String,
+        /// When the instance was last launched or started, by the document (`pendingTime`).
+        launched_at: Instant,
     },
-    /// A secret that all boxes of the fleet share. It proves no single instance.
+    /// A secret that all boxes of a pool share. It proves no single instance.
     SharedSecret,
 }
 
@@ -227,6 +229,8 @@ pub enum RefusalCode {
     InstanceNotVisible,
     /// The provider shows the instance stopped or stopping.
     InstanceNotRunning,
+    /// The document is of an earlier life of the instance.
+    DocumentOutdated,
     /// The instance is not, or not yet, the worker's.
     NotAdopted,
     /// Another process of this very instance holds a token that is in use.
@@ -267,6 +271,7 @@ impl RefusalCode {
         match self {
             Self::InstanceNotVisible
             | Self::InstanceNotRunning
+            | Self::DocumentOutdated
             | Self::NotAdopted
             | Self::TokenLive
             | Self::TokenUnknown => RefusalKind::Retry,
@@ -291,6 +296,7 @@ impl RefusalCode {
         match self {
             Self::InstanceNotVisible => "instance_not_visible",
             Self::InstanceNotRunning => "instance_not_running",
+            Self::DocumentOutdated => "document_outdated",
             Self::NotAdopted => "not_adopted",
             Self::TokenLive => "token_live",
             Self::TokenUnknown => "token_unknown",
@@ -315,6 +321,7 @@ impl RefusalCode {
         match self {
             Self::InstanceNotVisible => "The provider does not show the instance yet",
             Self::InstanceNotRunning => "The provider does not show the instance running",
+            Self::DocumentOutdated => "The document is of an earlier life of the instance",
             Self::NotAdopted => "The instance is not adopted, or not yet",
             Self::TokenLive => "A token of this instance is in use",
             Self::TokenUnknown => "The token is not in force; register",

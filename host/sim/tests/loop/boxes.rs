@@ -177,6 +177,7 @@ fn what_cannot_have_happened_by_itself_is_an_alarm() {
     let region = |region: &str| Proof::InstanceDocument {
         region: Region::from(region),
         account: "123456789012".to_owned(),
+        launched_at: ALWAYS_FRESH,
     };
     let cases = [
         (
@@ -214,6 +215,14 @@ fn an_instance_that_was_stopped_and_started_registers_again() {
     rig.run(MINUTE);
     assert_eq!(rig.up(), std::slice::from_ref(&id));
     assert_eq!(beat(&mut rig, &first.token), Err(RefusalCode::TokenUnknown));
+    let of_the_first_life = Proof::InstanceDocument {
+        region: Region::from("us-east-1"),
+        account: "123456789012".to_owned(),
+        launched_at: BEGINS,
+    };
+    let kept = register_by(&id, "kept", of_the_first_life);
+    let code = refused(&rig.say_and_run(kept)).0;
+    assert_eq!(code, RefusalCode::DocumentOutdated);
     let second = registered(rig.say_and_run(register(&id, "second")));
     assert_eq!(second.generation, Generation::new(2));
 }
@@ -224,6 +233,7 @@ fn a_refused_register_stands_on_the_worker_and_the_next_launch_says_so() {
     let document_of_elsewhere = Proof::InstanceDocument {
         region: Region::from("eu-west-1"),
         account: "123456789012".to_owned(),
+        launched_at: ALWAYS_FRESH,
     };
     for _ in 0..3 {
         rig.say_and_run(register_by(&id, "n", document_of_elsewhere.clone()));

@@ -10,6 +10,9 @@ use reeve_core::token::{SecretHash, Token};
 
 use super::prelude::*;
 
+/// The time in a document that is of the present life, whenever that began.
+pub(crate) const ALWAYS_FRESH: Instant = Instant::from_ms(u64::MAX / 2);
+
 pub(crate) const BOXES: BoxSpec = BoxSpec {
     proof: ProofKind::InstanceDocument,
     heartbeat: Millis::from_secs(30),
@@ -43,6 +46,7 @@ pub(crate) fn register(id: &InstanceId, nonce: &str) -> Statement {
     let proof = Proof::InstanceDocument {
         region: Region::from("us-east-1"),
         account: "123456789012".to_owned(),
+        launched_at: ALWAYS_FRESH,
     };
     register_by(id, nonce, proof)
 }
