@@ -22,17 +22,22 @@ fn number(name: &str, usual: u64) -> u64 {
 }
 
 /// A source of choices, whose seed a failing test prints.
-struct Chance(ChaCha8Rng);
+struct Chance {
+    seed: u64,
+    random: ChaCha8Rng,
+}
 
 impl Chance {
     fn new() -> Self {
         let seed = number("REEVE_SEED", 1);
-        println!("REEVE_SEED={seed}");
-        Self(ChaCha8Rng::seed_from_u64(seed))
+        Self {
+            seed,
+            random: ChaCha8Rng::seed_from_u64(seed),
+        }
     }
 
     fn below(&mut self, bound: usize) -> usize {
-        usize::try_from(self.0.next_u64() % bound as u64).unwrap()
+        usize::try_from(self.random.next_u64() % bound as u64).unwrap()
     }
 
     /// One of these with something changed.
@@ -101,9 +106,9 @@ async fn no_mutated_token_and_no_mutated_session_counts() {
             continue;
         };
         let counts = credentials.caller(&headers, None, clock).await.is_ok();
-        assert_eq!(counts, is_sound, "{:?}", String::from_utf8_lossy(&mutated));
+        let text = String::from_utf8_lossy(&mutated);
+        assert_eq!(counts, is_sound, "seed {}: {text:?}", chance.seed);
         refused += u64::from(!counts);
     }
-    println!("{refused} mutated tokens refused");
     assert!(refused > 0);
 }

@@ -270,7 +270,6 @@ mod tests {
         assert!(is_accepted(sound.der()));
         assert_eq!(names(sound.der()), ["build.example.org"]);
         let seed = number("REEVE_SEED", 1);
-        println!("REEVE_SEED={seed}");
         let mut chance = ChaCha8Rng::seed_from_u64(seed);
         for _ in 0..number("REEVE_MUTATED", 2_000) {
             let mut bytes = sound.der().to_vec();

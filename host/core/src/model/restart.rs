@@ -72,9 +72,6 @@ impl fmt::Display for RestartRequest {
             Initiator::Program => "a program",
         };
         write!(f, "{} by {who}", self.cause)?;
-        if let Some(from) = &self.from {
-            write!(f, " ({from})")?;
-        }
         if let Some(kind) = self.kind {
             write!(f, ", as a {kind}")?;
         }

@@ -56,6 +56,9 @@ fn a_restart_stops_and_starts_the_instance_once_and_the_worker_is_served_again()
     let mut rig = serving(incidents::fleet(), Native::sensible());
     let before = rig.up();
     assert_eq!(rig.command(by_person()), Ok(CommandOutcome::RestartBegun));
+    let begun = &rig.told(Step::RestartBegun)[0].fields;
+    let from = ("from".to_owned(), "the token of an operator".to_owned());
+    assert!(begun.contains(&from), "{begun:?}");
     assert_eq!(
         rig.expect_not_yet(Millis::from_secs(6)),
         NotYetCode::Restarting

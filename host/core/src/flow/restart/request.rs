@@ -162,7 +162,8 @@ impl Restarts {
             Some(id) => format!("{request}; {id} is ended first"),
             None => format!("{request}; nothing is up, so an instance is only brought up"),
         };
-        let fields = [("cause", request.cause.as_str())];
+        let mut fields = vec![("cause", request.cause.as_str())];
+        fields.extend(request.from.iter().map(|from| ("from", from.as_str())));
         turn.notice(facts, Step::RestartBegun, text, &fields);
         self.dropped = 0;
         let restart = Restart {
@@ -205,7 +206,8 @@ impl Restarts {
         *count = count.saturating_add(1);
         let count = count.to_string();
         let text = format!("{request}: dropped, {why}");
-        let fields = [("cause", request.cause.as_str()), ("count", &count)];
+        let mut fields = vec![("cause", request.cause.as_str()), ("count", &count)];
+        fields.extend(request.from.iter().map(|from| ("from", from.as_str())));
         turn.notice(facts, Step::RestartDropped, text, &fields);
         CommandOutcome::RestartDropped
     }
