@@ -1,9 +1,9 @@
 //! Establishes who sends a request from another machine: by the token that it shows, or by the
 //! certificate of its connection.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use super::sessions::{self, Sessions};
 use super::tokens::{self, Token, TokenFileError};
@@ -13,9 +13,6 @@ use crate::file_watch::FileWatch;
 use arc_swap::ArcSwap;
 use axum::http::{HeaderMap, header};
 
-/// Certificates whose callers are remembered. Those that are in use stay.
-const CERTIFICATES_MAX: usize = 1_000;
-
 /// What counts as a proof at the network door.
 pub(crate) struct Credentials {
     access: Arc<Access>,
@@ -24,8 +21,6 @@ pub(crate) struct Credentials {
     tokens: ArcSwap<BTreeMap<String, (Token, Caller)>>,
     /// Of callers that have logged in; `None`: no caller may.
     sessions: Option<Arc<Sessions>>,
-    /// By the names in the certificate, so that all connections with it share one pace.
-    certificates: Mutex<HashMap<Vec<String>, Caller>>,
 }
 
 /// Why it is not known who sends a request.
@@ -60,7 +55,6 @@ impl Credentials {
             file,
             tokens,
             sessions,
-            certificates: Mutex::default(),
         };
         Ok((Arc::new(credentials), watch))
     }
@@ -92,23 +86,8 @@ impl Credentials {
 
     /// Who shows a certificate with these names. `None`: it has none, so it says nothing.
     pub(crate) fn of_certificate(&self, names: Vec<String>) -> Option<Caller> {
-        if names.is_empty() {
-            return None;
-        }
-        let mut known = self
-            .certificates
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        if known.len() >= CERTIFICATES_MAX {
-            known.retain(|_, caller| caller.is_shared());
-        }
-        let identity = || Identity::Certificate(names.as_slice().into());
-        let caller = known.entry(names.clone());
-        Some(
-            caller
-                .or_insert_with(|| self.access.caller(identity()))
-                .clone(),
-        )
+        let identity = (!names.is_empty()).then(|| Identity::Certificate(names.into()))?;
+        Some(self.access.caller(identity))
     }
 
     /// Who sends a request with these headers, over a connection with this certificate. What the

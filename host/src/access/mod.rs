@@ -15,9 +15,10 @@ mod sessions;
 mod tally;
 pub(crate) mod tokens;
 
+use std::collections::HashMap;
 use std::fmt;
 use std::num::NonZeroU32;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use reeve_core::id::{PoolName, Sender, WorkerId};
@@ -35,6 +36,9 @@ pub use tokens::TokenFileError;
 /// What an identity from another machine may send without a rule that says otherwise: far more than a
 /// caller needs, and far less than keeps the host busy.
 const FROM_ELSEWHERE_PER_SECOND: NonZeroU32 = NonZeroU32::new(2_000).unwrap();
+
+/// Callers that are remembered, those that have left among them.
+const CALLERS_MAX: usize = 10_000;
 
 /// The user id that Linux shows for any user of another namespace (user_namespaces(7)).
 pub(crate) const UNKNOWN_USER: u32 = 65_534;
@@ -87,6 +91,9 @@ pub struct Access {
     rules: Vec<Arc<Rule>>,
     /// What each identity has asked for.
     tallies: Arc<Tallies>,
+    /// The callers in use, by what they are called, so that all connections and sessions of one share
+    /// its pace.
+    callers: Arc<Mutex<HashMap<String, Weak<Granted>>>>,
 }
 
 impl PartialEq for Access {
@@ -116,6 +123,7 @@ impl Access {
         Self {
             rules: all.into_iter().map(Arc::new).collect(),
             tallies: Arc::default(),
+            callers: Arc::default(),
         }
     }
 
@@ -143,20 +151,30 @@ impl Access {
 
     /// What this identity may do.
     pub(crate) fn caller(&self, identity: Identity) -> Caller {
+        let from = text::bounded(&identity.to_string());
+        let mut callers = self.callers.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = callers.get(&from).and_then(Weak::upgrade);
+        if let Some(known) = known.filter(|known| known.identity == identity) {
+            return Caller(known);
+        }
+        if callers.len() >= CALLERS_MAX {
+            callers.retain(|_, caller| caller.strong_count() > 0);
+        }
         let rules = self.rules.iter().filter(|rule| rule.is_for(&identity));
         let rules: Vec<_> = rules.cloned().collect();
         let standard = identity
             .is_from_elsewhere()
             .then_some(FROM_ELSEWHERE_PER_SECOND);
         let per_second = rules.iter().filter_map(|rule| rule.per_second).max();
-        let from = text::bounded(&identity.to_string());
-        Caller(Arc::new(Granted {
+        let granted = Arc::new(Granted {
             tally: self.tallies.of(from.clone()),
-            sender: Sender::new(from),
+            sender: Sender::new(from.clone()),
             identity,
             rules,
             pace: per_second.or(standard).map(Pace::new),
-        }))
+        });
+        callers.insert(from, Arc::downgrade(&granted));
+        Caller(granted)
     }
 
     /// What the identities have asked for since the last call.
@@ -208,11 +226,6 @@ impl Caller {
     /// Who it is.
     pub(crate) fn identity(&self) -> &Identity {
         &self.0.identity
-    }
-
-    /// Whether another clone of it is in use.
-    fn is_shared(&self) -> bool {
-        Arc::strong_count(&self.0) > 1
     }
 
     /// Counts a request at this time since the host's start.

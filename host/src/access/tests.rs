@@ -118,3 +118,23 @@ fn a_pattern_is_a_name_or_a_beginning() {
     }
     assert_eq!("*".parse(), Ok(WorkerPattern::Begins(String::new())));
 }
+
+#[test]
+fn all_sessions_of_an_identity_share_its_pace() {
+    let access = Access::new(vec![Rule {
+        who: vec![Who::Iam("arn:aws:iam::123456789012:user/anna".parse().unwrap())],
+        roles: [Role::View].into(),
+        pools: None,
+        workers: None,
+        per_second: NonZeroU32::new(2),
+    }]);
+    let anna: Principal = "arn:aws:iam::123456789012:user/anna".parse().unwrap();
+    let session = || access.caller(Identity::Iam(Arc::new(anna.clone())));
+    let (one, other) = (session(), session());
+    let now = Duration::from_secs(5);
+    assert_eq!(one.count(now), Ok(()));
+    assert_eq!(other.count(now), Ok(()));
+    assert!(one.count(now).is_err() && other.count(now).is_err());
+    let another = access.caller(Identity::Token("anna".into()));
+    assert_eq!(another.count(now), Ok(()));
+}
