@@ -122,7 +122,9 @@ fn a_pattern_is_a_name_or_a_beginning() {
 #[test]
 fn all_sessions_of_an_identity_share_its_pace() {
     let access = Access::new(vec![Rule {
-        who: vec![Who::Iam("arn:aws:iam::123456789012:user/anna".parse().unwrap())],
+        who: vec![Who::Iam(
+            "arn:aws:iam::123456789012:user/anna".parse().unwrap(),
+        )],
         roles: [Role::View].into(),
         pools: None,
         workers: None,
