@@ -66,6 +66,65 @@ fn the_sample_configuration_is_accepted() {
 }
 
 #[test]
+fn a_check_of_a_door_for_other_machines_reads_its_files_and_names_rules_to_look_at() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let doors = "[api]\nlisten = \"0.0.0.0:7443\"\n\n[tls]\ncertificate = \"tls/host.pem\"\nkey = \"tls/host.key\"\n\n\
+                 [access.lambda]\nroles = [\"resolve\"]\n\
+                 arns = [\"arn:aws:sts::123456789012:assumed-role/gpu/i-0123456789abcdef0\"]\n\n[policies]";
+    let (dir, config) = sample("[policies]", doors);
+    let (code, text) = check(&config);
+    assert!(code == Some(1) && text.contains("host.pem"), "{text}");
+    let tls = dir.path().join("tls");
+    let made = reeve(&[
+        "tls",
+        "init",
+        "--name",
+        "reeve.internal",
+        "--dir",
+        tls.to_str().unwrap(),
+    ]);
+    assert!(
+        made.status.success() && stdout(&made).contains("authority.pem"),
+        "{made:?}"
+    );
+    let (code, text) = check(&config);
+    assert!(
+        code == Some(0) && text.contains("note: a rule is for arn:aws:sts"),
+        "{text}"
+    );
+    let wide = fs::Permissions::from_mode(0o644);
+    fs::set_permissions(tls.join("host.key"), wide).unwrap();
+    let (code, text) = check(&config);
+    assert!(code == Some(1) && text.contains("chmod 600"), "{text}");
+}
+
+#[test]
+fn a_token_is_shown_once_and_revoked_by_its_name() {
+    let doors = "[api]\nlisten = \"0.0.0.0:7443\"\nplaintext = \"a mesh encrypts\"\n\n[policies]";
+    let (_dir, config) = sample("[policies]", doors);
+    let token = |arguments: &[&str]| {
+        let config = ["--config", config.to_str().unwrap()];
+        reeve(&[&["token"], arguments, &config[..]].concat())
+    };
+    let made = token(&["create", "deploy"]);
+    let text = stdout(&made);
+    assert!(
+        made.status.success() && text.starts_with("rct1.deploy."),
+        "{made:?}"
+    );
+    assert!(stderr(&made).contains("tokens = [\"deploy\"]"), "{made:?}");
+    assert!(!token(&["create", "deploy"]).status.success());
+    let listed = stdout(&token(&["list"]));
+    assert!(
+        listed.starts_with("deploy  made ") && !listed.contains(text.trim()),
+        "{listed}"
+    );
+    assert!(token(&["revoke", "deploy"]).status.success());
+    assert!(!token(&["revoke", "deploy"]).status.success());
+    assert_eq!(stdout(&token(&["list"])), "");
+}
+
+#[test]
 fn the_sample_is_printed_as_it_stands_in_the_repository() {
     let output = reeve(&["sample"]);
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("reeve.sample.toml");

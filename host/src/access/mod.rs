@@ -188,6 +188,16 @@ impl Access {
         who.any(|who| matches!(who, Who::Iam(_)))
     }
 
+    /// The ARNs of rules that are for some sessions of a role only.
+    pub(crate) fn session_arns(&self) -> impl Iterator<Item = &str> {
+        let who = self.rules.iter().flat_map(|rule| &rule.who);
+        let arns = who.filter_map(|who| match who {
+            Who::Iam(arns) => Some(arns.as_str()),
+            _ => None,
+        });
+        arns.filter(|arn| arn.contains(":assumed-role/") && !arn.ends_with("/*"))
+    }
+
     /// Whether a rule is for this identity.
     pub(crate) fn has_rule_for(&self, identity: &Identity) -> bool {
         self.rules.iter().any(|rule| rule.is_for(identity))

@@ -43,6 +43,13 @@ pub(super) fn run(path: &Path) -> anyhow::Result<ExitCode> {
     for status in policies.registry.status() {
         print::line(line(&status))?;
     }
+    for arn in config.access.session_arns() {
+        print::line(format_args!(
+            "{}: note: a rule is for {arn}; a program that may assume the role chooses the session's name, so see \
+             that the role's trust admits an AWS service alone",
+            path.display()
+        ))?;
+    }
     print::line(format_args!(
         "{}: good (pools: {}, workers: {})",
         path.display(),
