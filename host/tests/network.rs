@@ -227,7 +227,7 @@ async fn a_revoked_token_and_a_renewed_certificate_count_without_a_restart() {
     .await;
     assert_eq!(status(&authority, &host, with_token(&app)).await, 200);
 
-    // Files that cannot be used leave what was in force.
+    // Files that cannot be used leave the last good ones in force.
     let second = served().await;
     fs::write(stage.dir.path().join("host.pem"), "no certificate").unwrap();
     fs::write(stage.dir.path().join("tokens.json"), "{").unwrap();

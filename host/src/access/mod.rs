@@ -10,6 +10,7 @@
 
 mod credentials;
 mod pace;
+mod pattern;
 mod rule;
 mod sessions;
 mod tally;
@@ -27,7 +28,8 @@ use reeve_identity::login::Principal;
 
 pub(crate) use credentials::{Credentials, Unknown};
 use pace::Pace;
-pub use rule::{NamePattern, Role, Rule, Who, WorkerPattern};
+pub use pattern::{NamePattern, WorkerPattern};
+pub use rule::{Role, Rule, Who};
 pub(crate) use sessions::{Begun, NotBegun, Sessions};
 pub(crate) use tally::{Asked, Outcome};
 use tally::{Tallies, Tally};

@@ -3,12 +3,12 @@
 use std::collections::BTreeSet;
 use std::fmt;
 use std::num::NonZeroU32;
-use std::str::FromStr;
 
 use reeve_core::id::{PoolName, WorkerId};
 use reeve_identity::login::ArnPattern;
 use serde::{Deserialize, Serialize};
 
+use super::pattern::{NamePattern, WorkerPattern};
 use super::{Identity, UNKNOWN_USER};
 
 /// A kind of request. `docs/http-api.md` has the role of each path.
@@ -107,87 +107,6 @@ enum Door {
     Loopback,
     Socket,
     Network,
-}
-
-/// A name in a certificate, or the beginning of some.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum NamePattern {
-    /// This name.
-    Is(String),
-    /// Names that begin so.
-    Begins(String),
-}
-
-impl FromStr for NamePattern {
-    type Err = String;
-
-    /// A DNS name or URI, or the beginning of names with a `*` at its end.
-    fn from_str(text: &str) -> Result<Self, String> {
-        let (begins, rest) = match text.strip_suffix('*') {
-            Some(rest) => (true, rest),
-            None => (false, text),
-        };
-        let fits = |c: char| c.is_ascii_graphic() && c != '*';
-        if rest.is_empty() || rest.len() > 255 || !rest.chars().all(fits) {
-            return Err(format!(
-                "found {text:?}; accepted: a name in a certificate, such as \"build.example.org\", or the beginning of \
-                 some, such as \"spiffe://example.org/build/*\""
-            ));
-        }
-        Ok(match begins {
-            true => Self::Begins(rest.to_owned()),
-            false => Self::Is(rest.to_owned()),
-        })
-    }
-}
-
-impl NamePattern {
-    fn fits(&self, name: &str) -> bool {
-        match self {
-            Self::Is(is) => is == name,
-            Self::Begins(beginning) => name.starts_with(beginning.as_str()),
-        }
-    }
-}
-
-/// A worker's name, or the beginning of some.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum WorkerPattern {
-    /// This name.
-    Is(String),
-    /// Names that begin so.
-    Begins(String),
-}
-
-impl FromStr for WorkerPattern {
-    type Err = String;
-
-    /// A name, or the beginning of names with a `*` at its end.
-    fn from_str(text: &str) -> Result<Self, String> {
-        let (begins, rest) = match text.strip_suffix('*') {
-            Some(rest) => (true, rest),
-            None => (false, text),
-        };
-        let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
-        if text.is_empty() || rest.len() > 64 || !rest.chars().all(fits) {
-            return Err(format!(
-                "found {text:?}; accepted: a worker's name such as \"chat\", or the beginning of names such as \"chat-*\""
-            ));
-        }
-        Ok(match begins {
-            true => Self::Begins(rest.to_owned()),
-            false => Self::Is(rest.to_owned()),
-        })
-    }
-}
-
-impl WorkerPattern {
-    fn fits(&self, worker: &str) -> bool {
-        match self {
-            Self::Is(name) => name == worker,
-            Self::Begins(beginning) => worker.starts_with(beginning.as_str()),
-        }
-    }
 }
 
 impl Who {

@@ -116,7 +116,8 @@ fn a_pattern_is_a_name_or_a_beginning() {
         let error = text.parse::<WorkerPattern>().unwrap_err();
         assert!(error.contains("\"chat-*\""), "{error}");
     }
-    assert_eq!("*".parse(), Ok(WorkerPattern::Begins(String::new())));
+    let all: WorkerPattern = "*".parse().unwrap();
+    assert!(all.fits("chat") && all.name().is_none());
 }
 
 #[test]

@@ -10,6 +10,7 @@ use axum::serve::Listener;
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::graceful::GracefulConnection;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{oneshot, watch};
@@ -160,7 +161,7 @@ impl Reception {
 async fn http_1(
     stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
     door: &Door,
-    mut stop: watch::Receiver<bool>,
+    stop: watch::Receiver<bool>,
     place: &Arc<Place>,
     sent_by: &SentBy,
 ) {
@@ -175,21 +176,13 @@ async fn http_1(
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_MAX)
         .serve_connection(TokioIo::new(stream), service);
-    let mut connection = std::pin::pin!(connection);
-    let served = tokio::select! {
-        served = connection.as_mut() => served,
-        () = stopped(&mut stop) => {
-            connection.as_mut().graceful_shutdown();
-            connection.await
-        }
-    };
-    tell(served);
+    finish(connection, stop).await;
 }
 
 async fn http_2(
     stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
     door: &Arc<Door>,
-    mut stop: watch::Receiver<bool>,
+    stop: watch::Receiver<bool>,
     place: &Arc<Place>,
     sent_by: SentBy,
 ) {
@@ -211,6 +204,14 @@ async fn http_2(
         .max_concurrent_streams(STREAMS_MAX)
         .max_header_list_size(HEAD_BYTES_MAX)
         .serve_connection(TokioIo::new(stream), service);
+    finish(connection, stop).await;
+}
+
+/// Runs a connection to its end. Once the host stops, only the requests that run are finished.
+async fn finish(
+    connection: impl GracefulConnection<Error = hyper::Error>,
+    mut stop: watch::Receiver<bool>,
+) {
     let mut connection = std::pin::pin!(connection);
     let served = tokio::select! {
         served = connection.as_mut() => served,
@@ -219,10 +220,6 @@ async fn http_2(
             connection.await
         }
     };
-    tell(served);
-}
-
-fn tell(served: hyper::Result<()>) {
     if let Err(error) = served {
         // The client left or spoke no HTTP; an operator can do nothing about it.
         tracing::debug!("a connection ended: {error}");

@@ -98,7 +98,7 @@ impl Content {
     }
 }
 
-/// Reads, and appends what was read.
+/// A reader that keeps all that passes through it.
 struct Copied<'a, R> {
     from: R,
     to: &'a mut Content,

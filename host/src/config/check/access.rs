@@ -6,7 +6,7 @@ use super::given;
 use super::worker::known;
 use std::num::NonZeroU32;
 
-use crate::access::{Access, Rule, Who, WorkerPattern};
+use crate::access::{Access, Rule, Who};
 use crate::config::file::{AccessRule, Whole};
 use crate::config::finding::Findings;
 use crate::config::kind;
@@ -26,9 +26,9 @@ pub(super) fn all(findings: &mut Findings<'_>, file: &Whole) -> Access {
             findings.refuse(name.span.clone(), found);
         }
         for names in section.workers.iter().flat_map(|list| &list.value) {
-            if let WorkerPattern::Is(worker) = &names.value {
+            if let Some(worker) = names.value.name() {
                 let named = At {
-                    value: worker.clone(),
+                    value: worker.to_owned(),
                     span: names.span.clone(),
                 };
                 findings.check(&named, |name| known(name, "worker", &file.worker));

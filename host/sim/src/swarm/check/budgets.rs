@@ -34,7 +34,7 @@ const RECORDS_APART: Millis = Millis::from_secs(75);
 #[derive(Default)]
 pub(super) struct Budgets {
     spent: Vec<Spent>,
-    /// What was spent on reaps that the provider then refused, and when it did.
+    /// Reaps that the provider refused, each with the time of the refusal.
     given_back: Vec<(Instant, Spent)>,
     replayed: Vec<Mutation>,
     /// The decisions of each life to reap.
