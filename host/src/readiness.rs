@@ -12,6 +12,7 @@ use reeve_core::spec::FleetSpec;
 use reeve_core::store::{Records, StoreError, StoreErrorKind};
 use reeve_policy::{PolicyStatus, Registry};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::journal::Health;
 use scans::{PoolReading, Scans};
@@ -32,7 +33,7 @@ struct Inner {
 }
 
 /// The readiness of the host at one moment.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub(crate) struct Judgement {
     /// Whether an active policy stands behind the host's responses.
     pub(crate) ready: bool,

@@ -10,11 +10,12 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use arc_swap::ArcSwapOption;
 use prometheus_client::metrics::counter::Counter;
-use reeve_core::id::{InstanceId, PoolName, WorkerId};
+use reeve_core::id::{DecisionId, Digest, Generation, InstanceId, PoolName, WorkerId};
 use reeve_core::response::Route;
 use reeve_core::text::to_json;
 use reeve_core::time::{Instant, Millis};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::metrics::Metrics;
 
@@ -48,39 +49,49 @@ struct Published {
 /// The JSON response to a served resolve, rendered except for the remaining validity.
 #[derive(Clone, Debug)]
 pub(crate) struct ServedBody {
-    /// The text up to the closing brace.
+    /// The text up to the number at its end.
     open: String,
+}
+
+/// Where the worker is.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Served<'a> {
+    worker: &'a str,
+    /// `http://{address}:{port}`
+    url: &'a str,
+    /// The provider's id.
+    instance: &'a str,
+    /// The provisioning attempt; 0 for an instance that reeve did not launch.
+    generation: Generation,
+    /// The decision's id in the journal.
+    decision: DecisionId,
+    /// The component that decided; `null` for a safe default.
+    digest: Option<Digest>,
+    /// How long the host itself repeats this response, if nothing changes.
+    valid_for_ms: u64,
 }
 
 impl ServedBody {
     /// Renders the route.
     pub(crate) fn new(route: &Route) -> Self {
-        #[derive(Serialize)]
-        struct Fields<'a> {
-            worker: &'a str,
-            url: &'a str,
-            instance: &'a str,
-            generation: u64,
-            decision: u64,
-            digest: Option<String>,
-        }
-        let fields = Fields {
+        let served = Served {
             worker: route.worker.as_str(),
             url: &route.url,
             instance: route.instance.as_str(),
-            generation: route.generation.get(),
-            decision: route.decision.get(),
-            digest: route.digest.map(|digest| digest.to_string()),
+            generation: route.generation,
+            decision: route.decision,
+            digest: route.digest,
+            valid_for_ms: 0,
         };
         // Strings and numbers always have a JSON form.
-        let mut open = to_json(&fields).unwrap_or_else(|_| "{}".to_owned());
-        open.pop();
+        let mut open = to_json(&served).unwrap_or_default();
+        open.truncate(open.len().saturating_sub("0}".len()));
         Self { open }
     }
 
     /// The complete response, for a route with this remaining validity.
     pub(crate) fn close(&self, valid_for: Millis) -> String {
-        format!("{},\"valid_for_ms\":{}}}\n", self.open, valid_for.get())
+        format!("{}{}}}\n", self.open, valid_for.get())
     }
 }
 

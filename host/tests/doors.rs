@@ -15,7 +15,7 @@ use reeve::{Host, RunningHost};
 use reeve_core::id::PoolName;
 
 /// Every path, and the role that it takes.
-const PATHS: [(&str, &str, Option<Role>); 18] = [
+const PATHS: [(&str, &str, Option<Role>); 19] = [
     ("GET", "/v1/workers/chat/resolve", Some(Role::Resolve)),
     ("POST", "/v1/workers/chat/resolve", Some(Role::Resolve)),
     ("POST", "/v1/workers/chat/unreachable", Some(Role::Resolve)),
@@ -31,6 +31,7 @@ const PATHS: [(&str, &str, Option<Role>); 18] = [
     ("POST", "/v1/workers/chat/adopt", Some(Role::Operate)),
     ("GET", "/v1/policies", Some(Role::View)),
     ("POST", "/v1/policies/reload", Some(Role::Deliver)),
+    ("GET", "/v1/openapi.json", Some(Role::View)),
     ("GET", "/healthz", None),
     ("GET", "/readyz", Some(Role::View)),
     ("GET", "/metrics", Some(Role::View)),

@@ -3,6 +3,7 @@
 //! ```text
 //! host/src/config/file.rs           ──▶ host/reeve.sample.toml
 //! host/reeve.sample.toml            ──▶ docs/configuration.md
+//! host/src/api/paths.rs             ──▶ docs/openapi.json
 //! policies/*/src/settings.rs        ──▶ policies/*/settings.schema.json
 //! policies/*/settings.schema.json   ──▶ docs/policies/reference.md, between two marks
 //! ```
@@ -23,6 +24,7 @@ use crate::{demo, process};
 
 const CONFIGURATION: &str = "docs/configuration.md";
 const SAMPLE: &str = "host/reeve.sample.toml";
+const OPENAPI: &str = "docs/openapi.json";
 const REFERENCE: &str = "docs/policies/reference.md";
 /// The lines of [`REFERENCE`] before and after the settings.
 const MARKS: [&str; 2] = [
@@ -39,7 +41,8 @@ const LEGACY_WITH_SETTINGS: &str = "legacy-stale-pointer";
 /// When a source cannot be read or understood, or a file cannot be written.
 pub(crate) fn run(workspace: &Workspace) -> Result<ExitCode> {
     derive_schemas(workspace)?;
-    print_sample(workspace)?;
+    print(workspace, "sample", SAMPLE)?;
+    print(workspace, "openapi", OPENAPI)?;
     for (page, text) in pages(workspace.root())? {
         let path = workspace.root().join(page);
         fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))?;
@@ -60,16 +63,16 @@ fn derive_schemas(workspace: &Workspace) -> Result<()> {
     process::run(&mut test).context("cannot derive the schemas of the policies' settings")
 }
 
-/// Writes what `reeve sample` prints.
-fn print_sample(workspace: &Workspace) -> Result<()> {
+/// Writes what a command of `reeve` prints.
+fn print(workspace: &Workspace, command: &str, file: &str) -> Result<()> {
     let mut reeve = workspace.cargo("run");
-    let output = reeve.args(demo::REEVE).args(["--", "sample"]).output();
-    let output = output.context("cannot run `reeve sample`")?;
+    let output = reeve.args(demo::REEVE).args(["--", command]).output();
+    let output = output.with_context(|| format!("cannot run `reeve {command}`"))?;
     if !output.status.success() {
         let error = String::from_utf8_lossy(&output.stderr);
-        bail!("`reeve sample` failed: {error}");
+        bail!("`reeve {command}` failed: {error}");
     }
-    let path = workspace.root().join(SAMPLE);
+    let path = workspace.root().join(file);
     fs::write(&path, output.stdout).with_context(|| format!("cannot write {}", path.display()))
 }
 

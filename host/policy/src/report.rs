@@ -8,6 +8,7 @@ use std::sync::Arc;
 use reeve_core::id::{Digest, PoolName};
 use reeve_core::point::Point;
 use serde::{Serialize, Serializer};
+use utoipa::ToSchema;
 
 use crate::binding::Binding;
 use crate::error::{Failure, LoadError, PANICKED, PolicyRef, SettingsError};
@@ -15,14 +16,15 @@ use crate::file::shown;
 use crate::versions::Versions;
 
 /// The results of a reload, one per file in the order of their names.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub struct ReloadReport {
     /// One report per bound file.
+    #[schema(value_type = Vec<FileReport>)]
     pub files: Vec<Arc<FileReport>>,
 }
 
 /// The result of a reload for one file.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub struct FileReport {
     /// The file's name in the policy directory.
     pub file: String,
@@ -32,7 +34,7 @@ pub struct FileReport {
 }
 
 /// What happened to one file.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 #[serde(tag = "outcome", rename_all = "kebab-case")]
 pub enum Outcome {
     /// The file's bytes are already active.
@@ -51,6 +53,7 @@ pub enum Outcome {
     Refused {
         /// The reason.
         #[serde(serialize_with = "as_text")]
+        #[schema(value_type = String)]
         error: ReloadError,
         /// The digest of the active version. `None`: there is none, and its points take their safe
         /// defaults.
@@ -228,7 +231,7 @@ impl ReloadReport {
 }
 
 /// One bound file, as `/v1/policies` shows it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct PolicyStatus {
     /// The file's name in the policy directory.
     pub file: String,
@@ -250,7 +253,7 @@ pub struct PolicyStatus {
 }
 
 /// A point of a pool.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct BoundTo {
     /// The pool.
     pub pool: PoolName,

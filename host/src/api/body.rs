@@ -7,6 +7,7 @@ use reeve_core::id::InstanceId;
 use reeve_core::text;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use utoipa::ToSchema;
 
 use super::problem::Problem;
 
@@ -16,8 +17,9 @@ const TIME_MAX: Duration = Duration::from_secs(10);
 const INSTANCE_BYTES_MAX: usize = 64;
 
 /// An instance's id in a body: `i-0123456789abcdef0`, or the id of a task.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(try_from = "String")]
+#[schema(value_type = String, pattern = "^[A-Za-z0-9-]{1,64}$")]
 pub(super) struct Instance(pub(super) InstanceId);
 
 impl TryFrom<String> for Instance {

@@ -11,8 +11,8 @@ use reeve_core::text;
 use tower::Service;
 
 use super::admission::Peer;
-use super::paths::{self, Takes};
-use super::problem::{Problem, no_such_method, no_such_path};
+use super::paths::{CALLERS, Takes};
+use super::problem::Problem;
 use crate::access::{Caller, Credentials, Outcome, Role, Unknown};
 use crate::audit::Audit;
 use crate::clock::Clock;
@@ -184,7 +184,7 @@ impl Door {
             return Judged::of_stranger(Ok(false));
         };
         let (method, uri) = (request.method(), request.uri());
-        let found = paths::find(method, uri.path());
+        let found = CALLERS.find(method, uri.path());
         match found {
             Ok((Takes::Nothing, _)) => return Judged::of_stranger(Ok(false)),
             Ok((Takes::Login, _)) if sent_by.may_log_in() => {
@@ -204,15 +204,13 @@ impl Door {
         let verdict = || {
             caller.count(clock.elapsed()).map_err(Problem::too_many)?;
             // A request without a line in the table never reaches the router.
-            let (takes, name) = found.map_err(|others| match others.is_empty() {
-                true => no_such_path(uri, &paths::all()),
-                false => no_such_method(method, uri, &paths::all()).allowing(&others),
-            })?;
+            let (takes, name) = found.map_err(|_others| CALLERS.refused(method, uri))?;
             if let Some(role) = role.filter(|role| *is_plain && role.is_command()) {
                 let what = format!("requests for the role `{role}`");
                 return Err(Problem::needs_tls(&what));
             }
-            may(routes, &caller, takes, name, uri)
+            let absent = || CALLERS.refused(method, uri);
+            may(routes, &caller, takes, name, absent)
         };
         Judged {
             verdict: verdict(),
@@ -243,17 +241,17 @@ impl Judged {
 }
 
 /// Checks that the caller has the role that the path takes, and returns whether the handler has to
-/// know the caller. What the caller may not see is refused as if it were not there.
+/// know the caller. What the caller may not see is refused as if it were `absent`.
 fn may(
     routes: &Routes,
     caller: &Caller,
     takes: Takes,
     name: Option<&str>,
-    uri: &Uri,
+    absent: impl Fn() -> Problem,
 ) -> Result<bool, Problem> {
     let (role, may) = match takes {
         Takes::Nothing => return Ok(false),
-        Takes::Login => return Err(no_such_path(uri, &paths::all())),
+        Takes::Login | Takes::Proof | Takes::Token => return Err(absent()),
         Takes::ForWorker(role) => {
             let name = name.unwrap_or_default();
             // A name needs no escapes, so it is compared as it was sent.
@@ -275,7 +273,7 @@ fn may(
     match (may(caller, role), caller.may_for_some(Role::View)) {
         (true, _) => Ok(true),
         (false, true) => Err(Problem::forbidden(caller, role, "all workers")),
-        (false, false) => Err(no_such_path(uri, &paths::all())),
+        (false, false) => Err(absent()),
     }
 }
 

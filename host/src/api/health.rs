@@ -9,7 +9,7 @@ use super::json::Json;
 use super::problem::Problem;
 
 /// The media type of the OpenMetrics text format.
-const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+pub(super) const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 /// Shows only that the process is alive. If it depended on more, restarts by a supervisor would
 /// make an outage worse.

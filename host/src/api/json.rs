@@ -9,7 +9,7 @@ use serde::Serialize;
 use super::problem::Problem;
 
 /// The media type of every response but problems and metrics.
-const JSON: &str = "application/json";
+pub(super) const JSON: &str = "application/json";
 
 /// A value to respond with.
 pub(super) struct Json<T>(pub(super) T);

@@ -5,13 +5,14 @@ use axum::body::Body;
 use axum::extract::State;
 use reeve_identity::login::LOGIN_BYTES_MAX;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::admission::Peer;
 use super::json::Json;
 use super::problem::Problem;
 use super::{Api, body};
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub(super) struct Session {
     /// For `Authorization: Bearer` of the next requests, on every host of the fleet.
     token: String,

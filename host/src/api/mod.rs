@@ -6,7 +6,8 @@
 //!   [`policies`], [`health`]: state of the host.
 //! - [`register`], [`reports`]: what boxes and applications report about a worker.
 //! - [`problem`]: the form of a refusal. [`body`]: reads request bodies. [`json`]: responses.
-//!   [`paths`]: every path, and the role that it takes. [`door`]: checks every request. [`refusals`]: what is refused of any bytes, for fuzzing.
+//!   [`paths`]: every path, and the role that it takes. [`openapi`]: the same for programs. [`door`]: checks every
+//!   request. [`refusals`]: what is refused of any bytes, for fuzzing.
 //! - [`listen`]: sockets. [`server`]: connections. [`admission`]: which connections of boxes are
 //!   accepted.
 
@@ -17,6 +18,7 @@ mod health;
 mod json;
 mod listen;
 mod login;
+pub(crate) mod openapi;
 mod operate;
 mod paths;
 mod policies;
@@ -36,8 +38,6 @@ use std::sync::Arc;
 use axum::Router;
 use axum::extract::Path;
 use axum::extract::rejection::PathRejection;
-use axum::http::{Method, Uri};
-use axum::routing::{get, post};
 use reeve_core::id::WorkerId;
 use reeve_policy::Registry;
 
@@ -52,7 +52,8 @@ use crate::readiness::Readiness;
 use crate::reload::Reloads;
 use crate::routes::{Routes, Slot};
 use door::{Guard, Names};
-use problem::{Problem, no_such_method, no_such_path};
+use paths::{BOXES, CALLERS};
+use problem::Problem;
 use reports::Shown;
 
 pub(crate) use admission::{Admission, Caps};
@@ -61,10 +62,6 @@ pub use listen::ListenError;
 pub(crate) use listen::{SocketFile, any_tcp, tcp, unix};
 pub(crate) use server::{Reception, serve, serve_others};
 pub(crate) use waits::Waits;
-
-/// Every path of the interface for boxes.
-const PATHS_FOR_BOXES: &str = "POST /v1/workers/{name}/register, POST /v1/workers/{name}/heartbeat, \
-                               POST /v1/workers/{name}/processed, POST /v1/workers/{name}/busy, GET /healthz";
 
 /// Who sends requests over this interface.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -148,24 +145,13 @@ impl Api {
     }
 
     fn router(&self) -> Router {
-        paths::router().with_state(self.clone())
+        CALLERS.router().with_state(self.clone())
     }
 
     fn router_for_boxes(&self) -> Router {
-        let paths = PATHS_FOR_BOXES;
         let parts = Arc::clone(&self.parts);
         let side = Side::Box;
-        Router::new()
-            .route("/v1/workers/{name}/register", post(register::register))
-            .route("/v1/workers/{name}/heartbeat", post(reports::heartbeat))
-            .route("/v1/workers/{name}/processed", post(reports::processed))
-            .route("/v1/workers/{name}/busy", post(reports::busy))
-            .route("/healthz", get(health::alive))
-            .fallback(async move |uri: Uri| no_such_path(&uri, paths))
-            .method_not_allowed_fallback(async move |method: Method, uri: Uri| {
-                no_such_method(&method, &uri, paths)
-            })
-            .with_state(Self { parts, side })
+        BOXES.router().with_state(Self { parts, side })
     }
 
     /// Records that a box of the worker proved itself from this address.

@@ -11,6 +11,8 @@ use reeve_core::spec::RestartBy;
 use reeve_core::text::{TEXT_BYTES_MAX, is_unsafe};
 use reeve_core::worker::WorkerStatus;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+use utoipa::openapi::schema::{Object, Type};
 
 use super::body::Instance;
 use super::json::Json;
@@ -26,7 +28,7 @@ const BODY_BYTES_MAX: usize = 4 << 10;
 type Name = Result<Path<String>, PathRejection>;
 
 /// The worker's present status, and what the command did.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub(super) struct Done {
     #[serde(flatten)]
     status: WorkerStatus,
@@ -36,30 +38,35 @@ pub(super) struct Done {
 }
 
 /// The body of `pause`.
-#[derive(Default, Deserialize)]
+#[derive(Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct PauseBody {
+    /// Why, for people.
+    #[schema(schema_with = one_line)]
     reason: Option<String>,
 }
 
 /// The body of `adopt`.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct AdoptBody {
     /// The instance that the worker moves to.
     instance: Instance,
     /// The name of the person who asks, for readers of the journal. The host cannot check it.
+    #[schema(schema_with = one_line)]
     by: Option<String>,
 }
 
 /// The body of `restart`.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct RestartBody {
     /// A word such as `secret-changed` or `probe-failed`, shared by requests of one kind. Optional
     /// for a person.
+    #[schema(pattern = "^[A-Za-z0-9._-]{1,64}$")]
     cause: Option<String>,
     /// An explanation for people.
+    #[schema(schema_with = one_line)]
     text: Option<String>,
     /// Who sends the request; `program` by default.
     #[serde(default = "program")]
@@ -184,6 +191,15 @@ pub(super) fn request(body: RestartBody) -> Result<RestartRequest, Problem> {
         from: None,
         unknown: Default::default(),
     })
+}
+
+/// The texts that [`line`] accepts.
+fn one_line() -> Object {
+    let visible = r"^[^\u0000-\u001f\u007f-\u009f\u00ad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb]*$";
+    let text = Object::builder().schema_type(Type::String);
+    text.max_length(Some(TEXT_BYTES_MAX))
+        .pattern(Some(visible))
+        .build()
 }
 
 /// One line of text for people. `None`: it is empty.

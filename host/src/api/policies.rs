@@ -6,6 +6,7 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use reeve_policy::PolicyStatus;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::Api;
 use super::json::Json;
@@ -13,7 +14,7 @@ use super::problem::Problem;
 use crate::access::{Caller, Role};
 use crate::reload::Cause;
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub(super) struct Policies {
     policies: Vec<PolicyStatus>,
 }

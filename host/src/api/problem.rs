@@ -5,22 +5,51 @@ use std::time::Duration;
 use axum::http::{HeaderValue, Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use reeve_core::boxes::{Refusal, RefusalKind};
-use reeve_core::id::WorkerId;
+use reeve_core::id::{DecisionId, WorkerId};
 use reeve_core::operator::{Refused, RefusedCode};
 use reeve_core::response::NotYet;
 use reeve_core::text;
 use reeve_identity::login::ReplyError;
-use serde_json::{Map, Value};
+use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::access::{Caller, Identity, Role, Unknown};
 use crate::drive::LoopEnded;
 use crate::login::NotLoggedIn;
 
+/// The media type of every problem.
+pub(super) const PROBLEM_JSON: &str = "application/problem+json";
+
+/// Why a request was refused, or is not answered yet.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct ProblemBody {
+    /// `urn:reeve:problem:` and the code.
+    #[serde(rename = "type")]
+    kind: String,
+    /// The code in words.
+    title: String,
+    /// The status of the response.
+    status: u16,
+    /// What was found, what is accepted, what to do.
+    detail: String,
+    /// Stable, for programs.
+    code: &'static str,
+    /// When to come back.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    retry_after_ms: Option<u64>,
+    /// The worker that the request is about.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    worker: Option<WorkerId>,
+    /// The decision that the response rests on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    decision: Option<DecisionId>,
+}
+
 /// A response that refuses a request.
 #[derive(Debug)]
 pub(super) struct Problem {
+    body: ProblemBody,
     status: StatusCode,
-    members: Map<String, Value>,
     retry_after_s: Option<u64>,
     /// The methods that the path takes; empty where that is not the problem.
     allowed: String,
@@ -155,10 +184,9 @@ impl Problem {
             code.title(),
             not_yet.detail.clone(),
         );
-        let decision = not_yet.decision.map(|decision| decision.get());
-        problem.set("retry_after_ms", not_yet.retry_after.get());
-        problem.set("worker", worker.as_str());
-        problem.set("decision", decision);
+        problem.body.retry_after_ms = Some(not_yet.retry_after.get());
+        problem.body.worker = Some(worker.clone());
+        problem.body.decision = not_yet.decision;
         // A zero would make clients retry in a tight loop.
         problem.retry_after_s = Some(not_yet.retry_after.ceil_secs().max(1));
         problem
@@ -176,9 +204,9 @@ impl Problem {
         };
         let detail = refusal.detail.clone();
         let mut problem = Self::with_status(status, code.as_str(), code.title(), detail);
-        problem.set("worker", worker.as_str());
+        problem.body.worker = Some(worker.clone());
         if let Some(after) = refusal.retry_after {
-            problem.set("retry_after_ms", after.get());
+            problem.body.retry_after_ms = Some(after.get());
             problem.retry_after_s = Some(after.ceil_secs().max(1));
         }
         problem
@@ -207,7 +235,7 @@ impl Problem {
         };
         let mut problem =
             Self::with_status(status, code.as_str(), code.title(), refused.text.clone());
-        problem.set("worker", worker.as_str());
+        problem.body.worker = Some(worker.clone());
         problem
     }
 
@@ -217,18 +245,21 @@ impl Problem {
     }
 
     fn with_status(status: StatusCode, code: &'static str, title: &str, detail: String) -> Self {
-        let mut problem = Self {
+        Self {
+            body: ProblemBody {
+                kind: format!("urn:reeve:problem:{code}"),
+                title: title.to_owned(),
+                status: status.as_u16(),
+                detail,
+                code,
+                retry_after_ms: None,
+                worker: None,
+                decision: None,
+            },
             status,
-            members: Map::new(),
             retry_after_s: None,
             allowed: String::new(),
-        };
-        problem.set("type", format!("urn:reeve:problem:{code}"));
-        problem.set("title", title);
-        problem.set("status", status.as_u16());
-        problem.set("detail", detail);
-        problem.set("code", code);
-        problem
+        }
     }
 
     /// The same, with the methods that the path takes.
@@ -239,12 +270,8 @@ impl Problem {
 
     /// The body of the response.
     pub(super) fn text(&self) -> String {
-        let members = Value::Object(self.members.clone()).to_string();
-        text::escaped(&members).into_owned() + "\n"
-    }
-
-    fn set(&mut self, member: &str, value: impl Into<Value>) {
-        self.members.insert(member.to_owned(), value.into());
+        // Strings and numbers always have a JSON form.
+        text::to_json(&self.body).unwrap_or_default() + "\n"
     }
 }
 
@@ -258,7 +285,7 @@ impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let mut response = (self.status, self.text()).into_response();
         let headers = response.headers_mut();
-        let content = HeaderValue::from_static("application/problem+json");
+        let content = HeaderValue::from_static(PROBLEM_JSON);
         headers.insert(header::CONTENT_TYPE, content);
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
         if self.status == StatusCode::UNAUTHORIZED {

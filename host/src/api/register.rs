@@ -8,6 +8,7 @@ use reeve_core::boxes::{Claim, Receipt, Statement};
 use reeve_core::id::WorkerId;
 use reeve_core::token::SecretHash;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::body::Instance;
 use super::json::Json;
@@ -21,10 +22,11 @@ const BODY_BYTES_MAX: usize = 64 << 10;
 const NONCE_BYTES: std::ops::RangeInclusive<usize> = 16..=128;
 
 /// `{"nonce": "…", "document": "…"}`, or `{"nonce": "…", "instance": "i-…", "secret": "…"}`
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Asked {
+pub(super) struct RegisterBody {
     /// Drawn by the box for this register. A retry sends the same nonce.
+    #[schema(min_length = 16, max_length = 128)]
     nonce: String,
     /// The identity document with its RSA-2048 signature, as the instance metadata service returns
     /// it.
@@ -35,8 +37,8 @@ pub(super) struct Asked {
     secret: Option<String>,
 }
 
-#[derive(Serialize)]
-struct RegisteredBody<'a> {
+#[derive(Serialize, ToSchema)]
+pub(super) struct RegisteredBody<'a> {
     worker: &'a str,
     generation: u64,
     token: String,
@@ -50,7 +52,7 @@ pub(super) async fn register(
     body: Body,
 ) -> Result<Response, Problem> {
     let worker = api.worker(&name)?;
-    let asked: Asked = body::json(body, BODY_BYTES_MAX).await?;
+    let asked: RegisterBody = body::json(body, BODY_BYTES_MAX).await?;
     if !NONCE_BYTES.contains(&asked.nonce.len()) {
         return Err(Problem::bad_request(format!(
             "the nonce has {} bytes; accepted: {} to {}, drawn at random for this register",
@@ -82,7 +84,11 @@ pub(super) async fn register(
 
 /// Checks the proof. `Ok(Err(_))` is a proof that failed, which goes to the worker's facts;
 /// `Err(_)` is a malformed request, which does not.
-fn claim(api: &Api, worker: &WorkerId, asked: Asked) -> Result<Result<Claim, String>, Problem> {
+fn claim(
+    api: &Api,
+    worker: &WorkerId,
+    asked: RegisterBody,
+) -> Result<Result<Claim, String>, Problem> {
     let Some(proofs) = &api.parts.proofs else {
         return Err(Problem::internal("this host checks no proofs of boxes"));
     };

@@ -18,6 +18,7 @@ use reeve_core::boxes::{
 use reeve_core::time::{Instant, Millis};
 use reeve_core::token::{Secret, Token};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::admission::Peer;
 use super::body::Instance;
@@ -36,25 +37,29 @@ const BUSY_MAX: Millis = Millis::from_secs(86_400);
 type Name = Result<Path<String>, PathRejection>;
 
 /// `{"count": 1, "instance": "i-…"}`
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Count {
+    /// How many; 1 by default.
     #[serde(default = "one")]
+    #[schema(minimum = 1, maximum = 1_000_000)]
     count: u64,
     /// The instance an application delivered to. If set, it must still be the worker's instance.
     instance: Option<Instance>,
 }
 
 /// `{"for_ms": 600000}`
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Busy {
+    /// For how long from now.
+    #[schema(maximum = 86_400_000)]
     for_ms: u64,
 }
 
 /// `{"instance_action": {"action": "terminate", "time": "2026-01-31T08:22:00Z"}}`: what the
 /// instance's metadata says of Spot, as it says it. EC2 may add fields to these documents.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Heartbeat {
     /// `spot/instance-action` of the metadata; missing or `null` without a notice.
@@ -63,19 +68,21 @@ pub(super) struct Heartbeat {
     rebalance: Option<Rebalance>,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 struct InstanceAction {
+    #[schema(value_type = String, format = DateTime)]
     time: Timestamp,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 struct Rebalance {
     #[serde(rename = "noticeTime")]
+    #[schema(value_type = String, format = DateTime)]
     notice_time: Timestamp,
 }
 
-#[derive(Serialize)]
-struct AcceptedBody {
+#[derive(Serialize, ToSchema)]
+pub(super) struct AcceptedBody {
     /// `stored`, `not_running` or `not_stored`.
     outcome: &'static str,
     /// Replaces the token that the request showed.

@@ -5,6 +5,7 @@ use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use reeve_core::response::Looked;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::body::Instance;
 use super::json::Json;
@@ -15,15 +16,15 @@ use super::{Api, body};
 const BODY_BYTES_MAX: usize = 4 << 10;
 
 /// `{"instance": "i-…"}`
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Report {
+pub(super) struct UnreachableBody {
     /// The instance, as the caller got it from a resolve.
     instance: Instance,
 }
 
 /// What the host does about it.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub(super) struct LookedBody {
     /// `stale`, `looking`, `runs`, `down` or `not_read`.
     outcome: &'static str,
@@ -37,7 +38,7 @@ pub(super) async fn unreachable(
     name: Result<Path<String>, PathRejection>,
     body: Body,
 ) -> Result<Json<LookedBody>, Problem> {
-    let Report {
+    let UnreachableBody {
         instance: Instance(instance),
     } = body::json(body, BODY_BYTES_MAX).await?;
     let worker = api.worker(&name)?;

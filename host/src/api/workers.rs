@@ -6,13 +6,14 @@ use axum::extract::{Path, State};
 use reeve_core::id::WorkerId;
 use reeve_core::worker::WorkerStatus;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::Api;
 use super::json::Json;
 use super::problem::Problem;
 use crate::access::{Caller, Role};
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub(super) struct Workers {
     workers: Vec<WorkerStatus>,
 }

@@ -25,6 +25,7 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand};
 use reeve_policy::compile;
 
+use crate::api::openapi;
 use crate::config::{self, Config, ConfigError};
 use crate::demo::{self, DemoOptions};
 use crate::print::{self, PrintError};
@@ -54,6 +55,8 @@ enum Command {
     Check(ConfigArgs),
     /// Print a configuration with every key, its meaning and its default.
     Sample,
+    /// Print the HTTP interface as an OpenAPI document.
+    Openapi,
     /// Show the workers of a running host, a line each.
     Workers(workers::WorkersArgs),
     /// Show or change one worker of a running host.
@@ -142,6 +145,10 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Check(args) => check::run(&args.config),
         Command::Sample => {
             print::text(&config::sample())?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Openapi => {
+            print::text(&openapi::document())?;
             Ok(ExitCode::SUCCESS)
         }
         Command::Workers(args) => runtime()?.block_on(workers::list(&args)),

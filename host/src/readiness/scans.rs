@@ -10,12 +10,13 @@ use reeve_core::compute::Compute;
 use reeve_core::id::{PoolName, Region};
 use reeve_core::spec::FleetSpec;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 /// The scans of all pools that have workers.
 pub(super) struct Scans(BTreeMap<PoolName, Scanned>);
 
 /// What the host knows of one pool's instances.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub(crate) struct PoolReading {
     /// Whether a scan has succeeded in this life of the host.
     read: bool,

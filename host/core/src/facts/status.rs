@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::WorkerFacts;
 use crate::model::health::{Scheduled, Sign};
@@ -19,7 +20,7 @@ use crate::model::store::{LastError, Paused, Phase};
 use crate::model::time::{Instant, Millis};
 
 /// One worker for a status page, with the provider's raw states.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 pub struct WorkerStatus {
     /// The worker's name.
     pub worker: WorkerId,
@@ -71,7 +72,7 @@ pub struct WorkerStatus {
 }
 
 /// Something that the host waits for.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct WaitStatus {
     /// The thing waited for, in words that follow "waits for".
     pub what: &'static str,
@@ -97,7 +98,7 @@ pub struct FlowStatus {
 }
 
 /// A worker's health, as the API and the CLI show it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct HealthStatus {
     /// Since when the worker is unhealthy; `null` if it is not.
     pub unhealthy_since: Option<Instant>,
@@ -114,7 +115,7 @@ pub struct HealthStatus {
 }
 
 /// One signal of a worker's health.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct SignalStatus {
     /// `http`, `tcp`, `status-checks` or `heartbeat`.
     pub signal: &'static str,
@@ -133,7 +134,7 @@ pub struct SignalStatus {
 }
 
 /// One instance of a worker.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct InstanceStatus {
     /// The provider's id.
     pub id: InstanceId,
@@ -144,8 +145,10 @@ pub struct InstanceStatus {
     /// Whose the instance is by its tag `reeve:fleet`: `ours`, `foreign` or `unclaimed`.
     pub owner: &'static str,
     /// The private address.
+    #[schema(value_type = Option<String>)]
     pub private_ip: Option<std::net::IpAddr>,
     /// The public address.
+    #[schema(value_type = Option<String>)]
     pub public_ip: Option<std::net::IpAddr>,
     /// What EC2 announces to do with it, and when.
     pub notices: Vec<Scheduled>,
@@ -158,7 +161,7 @@ pub struct InstanceStatus {
 }
 
 /// The worker's record in the store, in short.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct RecordStatus {
     /// The version, which rises with every write; 0 if the record was never written.
     pub version: Version,
@@ -172,7 +175,7 @@ pub struct RecordStatus {
 
 /// The activity of a worker. Delivered and processed are different facts
 /// (docs/incidents.md#double-provision): delivered only says that the instance has taken the work.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct ActivityStatus {
     /// Deliveries so far, to all instances of the worker.
     pub delivered: u64,
@@ -193,7 +196,7 @@ pub struct ActivityStatus {
 }
 
 /// The latest restart.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct RestartStatus {
     /// The cause that the initiator named.
     pub cause: String,
@@ -212,7 +215,7 @@ pub struct RestartStatus {
 }
 
 /// A box that has registered.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct RegistrationStatus {
     /// The instance that the box runs on.
     pub instance: InstanceId,
@@ -223,7 +226,7 @@ pub struct RegistrationStatus {
 }
 
 /// The latest decision about a worker.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct DecisionStatus {
     /// The id of the decision in the journal.
     pub id: DecisionId,

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::model::id::{Generation, InstanceId, WorkerId};
 pub use crate::model::state_reason::StateReason;
@@ -21,7 +22,7 @@ pub const TAG_FLEET: &str = "reeve:fleet";
 /// `pending`). Two values of ours stand for "no word". The words are EC2's; the states of Fargate
 /// tasks are mapped to them.
 #[derive(
-    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ToSchema,
 )]
 #[serde(rename_all = "kebab-case")]
 pub enum InstanceState {

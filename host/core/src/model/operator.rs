@@ -3,6 +3,7 @@
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::model::id::InstanceId;
 use crate::model::restart::RestartRequest;
@@ -53,7 +54,7 @@ impl fmt::Display for Command {
 
 /// The outcome of a command. The outcome holds on every host that shares the store, and after a
 /// restart of the host.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum CommandOutcome {
     /// The worker is paused from now on.

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::model::boxes::Receipt;
 use crate::model::id::{DecisionId, Digest, Generation, InstanceId, WorkerId};
@@ -92,7 +93,7 @@ pub struct Route {
 }
 
 /// Why the worker has no address, and when to ask again.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct NotYet {
     /// The stable code.
     pub code: NotYetCode,
@@ -105,7 +106,7 @@ pub struct NotYet {
 }
 
 /// The stable codes of "not yet".
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum NotYetCode {
     /// The instance runs; its address is not assigned yet.

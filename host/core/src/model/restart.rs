@@ -3,6 +3,7 @@
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::model::health::SignalKind;
 use crate::model::id::{InstanceId, Sender};
@@ -49,7 +50,7 @@ pub struct Adoption {
 
 /// The initiator of a restart. The rules that hold back a program do not hold back a person
 /// (docs/incidents.md#self-fire).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Initiator {
     /// A person: the request is not debounced, and joins a restart in flight.
@@ -137,7 +138,7 @@ pub struct Reboot {
 }
 
 /// The stages of a restart.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum RestartStage {
     /// The instance is being ended or rebooted.

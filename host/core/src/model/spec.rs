@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::model::boxes::ProofKind;
 use crate::model::compute::{Compute, LaunchSource};
@@ -110,7 +111,7 @@ impl PoolSpec {
 }
 
 /// How an instance is restarted.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum RestartBy {
     /// The operating system is rebooted. The instance keeps its id, its addresses, its disks and its

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 /// Codes that say that a call to the provider's API ended the instance: a person's, another
 /// program's or our own (EC2 API, "StateReason"; ECS API, `stopCode` of "Task"). An ECS service
@@ -16,7 +17,7 @@ const BY_REQUEST: [&str; 4] = [
 
 /// Why an instance went down: EC2's `StateReason`, or a Fargate task's `stopCode` and
 /// `stoppedReason`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct StateReason {
     /// The code, such as `Server.SpotInstanceTermination`.
     pub code: String,

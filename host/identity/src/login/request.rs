@@ -3,6 +3,7 @@
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::error::LoginError;
 
@@ -32,8 +33,9 @@ pub(super) const TOKEN_BYTES_MAX: usize = 8 * 1024;
 /// # Caveats
 /// Until the signature expires or was accepted, a copy of a login is as good as the original. So
 /// `Debug` hides the secrets, and a login travels over TLS only.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(description = "A login by AWS IAM: the headers of a GetCallerIdentity that the client has signed.")]
 pub struct Login {
     /// The region that the client signed for, one of the host's.
     pub region: String,

@@ -1,6 +1,7 @@
 //! EC2's status checks: the provider's own checks of an instance and of the hardware under it.
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::Observation;
 use crate::model::point::NoticeKind;
@@ -41,7 +42,7 @@ impl Check {
 }
 
 /// An event that the provider has scheduled for an instance.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]
 pub struct Scheduled {
     /// What the provider is going to do.

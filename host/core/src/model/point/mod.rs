@@ -11,6 +11,7 @@ pub mod retry_ip;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::model::id::InstanceId;
 use crate::model::instance::InstanceState;
@@ -19,7 +20,7 @@ pub use crate::model::spec::Wish;
 use crate::model::time::{Instant, Millis};
 
 /// A question that a policy answers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Point {
     /// Where is my worker?
@@ -170,7 +171,7 @@ pub struct BadSignal {
 }
 
 /// What the provider is going to do with an instance.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum NoticeKind {
     /// It takes a Spot instance back.
@@ -273,7 +274,7 @@ pub struct Tag {
 }
 
 /// Why a verdict was reached.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Reason {
     /// Stable, for machines: lower-case letters, digits and `-`, 1 to 64 bytes.

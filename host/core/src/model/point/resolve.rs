@@ -4,6 +4,7 @@
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::{AddressKind, Age, BadSignal, Demand, InstanceFacts, Notice, Reason, Worker, seconds};
 use crate::model::cloud::CloudErrorKind;
@@ -47,7 +48,7 @@ pub enum Adoption {
 }
 
 /// A mutation whose outcome is not known yet, with the milliseconds since it was sent.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum InFlight {
     /// There is none.
@@ -72,7 +73,7 @@ pub enum Asker {
 }
 
 /// An act that brings the worker up.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Act {
     /// The launch of an instance.

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::upgrade::{MustUnderstand, Unknown};
 use crate::model::budget::Ledger;
@@ -99,7 +100,7 @@ fn is_zero(count: &u32) -> bool {
 
 /// An operator's pause: the host changes nothing in the cloud for the worker until an operator
 /// resumes it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]
 pub struct Paused {
     /// Since when, by the clock of the host that accepted the command. For people; no rule reads
@@ -119,7 +120,7 @@ pub struct Paused {
 
 /// The phases of a worker's life. Activity counts in [`Phase::Running`] only.
 #[derive(
-    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ToSchema,
 )]
 #[serde(rename_all = "kebab-case")]
 pub enum Phase {
@@ -235,7 +236,7 @@ pub struct EndedElsewhere {
 }
 
 /// The last failure of a worker: what, when, how often (docs/incidents.md#double-provision).
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]
 pub struct LastError {
     /// A stable code, or the provider's own.
