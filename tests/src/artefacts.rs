@@ -48,6 +48,17 @@ pub fn python() -> PathBuf {
     moto_server().with_file_name("python")
 }
 
+/// The program that plays an OpenAPI document.
+///
+/// # Panics
+/// If it is not installed.
+pub fn schemathesis() -> PathBuf {
+    let given = std::env::var_os("REEVE_SCHEMATHESIS").map(PathBuf::from);
+    given.filter(|path| path.is_file()).expect(
+        "REEVE_SCHEMATHESIS names no file: run `cargo xtask test`, which prepares the program",
+    )
+}
+
 /// The program `ip`: the one that `cargo xtask test` names, else the system's.
 pub fn ip() -> PathBuf {
     let given = std::env::var_os("REEVE_IP").map(PathBuf::from);

@@ -44,6 +44,7 @@ mod planted;
 mod policies;
 mod print;
 mod process;
+mod schemathesis;
 mod source;
 mod supply;
 mod swarm;

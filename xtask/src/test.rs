@@ -12,7 +12,7 @@ use serde::Deserialize;
 
 use self::tally::Tally;
 use crate::workspace::Workspace;
-use crate::{emulator, iproute, policies, print, process};
+use crate::{emulator, iproute, policies, print, process, schemathesis};
 
 /// Runs the tests. The last line is always `N passed, N failed`. A problem that keeps tests from
 /// running, or leaves some out, counts as a failure and is printed before that line.
@@ -49,6 +49,7 @@ fn prepare_and_run(
 ) -> Result<Vec<String>> {
     policies::build(workspace)?;
     let moto = emulator::prepare(workspace)?;
+    let schemathesis = schemathesis::prepare(workspace)?;
     let ip = iproute::prepare(workspace)?;
     let reeve = build_reeve(workspace)?;
 
@@ -58,6 +59,7 @@ fn prepare_and_run(
         .args(args)
         .env("REEVE_POLICIES_DIR", workspace.policies())
         .env("REEVE_MOTO_SERVER", moto)
+        .env("REEVE_SCHEMATHESIS", schemathesis)
         .env("REEVE_IP", ip)
         .env("REEVE_BIN", reeve);
     let ended_well = stream(&mut tests, &mut std::io::stdout(), tally)?;

@@ -5,8 +5,9 @@ use std::time::Duration;
 use axum::body::{Body, Bytes, HttpBody as _, to_bytes};
 use reeve_core::id::InstanceId;
 use reeve_core::text;
-use serde::Deserialize;
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, Error as _};
+use serde::{Deserialize, Deserializer};
+use serde_json::Number;
 use utoipa::ToSchema;
 
 use super::problem::Problem;
@@ -36,6 +37,21 @@ impl TryFrom<String> for Instance {
             text::bounded_to(&text, INSTANCE_BYTES_MAX)
         ))
     }
+}
+
+/// Reads a whole number, also one with a fraction of zero: to JSON, 5 and 5.0 are the same.
+pub(super) fn whole<'de, D: Deserializer<'de>>(json: D) -> Result<u64, D::Error> {
+    let found = Number::deserialize(json)?;
+    let whole = |number: &f64| number.fract() == 0.0 && (0.0..1e15).contains(number);
+    let number = found.as_u64().or_else(|| {
+        let number = found.as_f64().filter(whole)?;
+        Some(number as u64)
+    });
+    number.ok_or_else(|| {
+        D::Error::custom(format!(
+            "found {found}; accepted: a whole number, at least 0"
+        ))
+    })
 }
 
 /// Reads a body of at most `bytes_max` bytes as JSON, whatever its content type. An empty body is
@@ -85,4 +101,28 @@ pub(super) async fn bytes(body: Body, bytes_max: usize) -> Result<Bytes, Problem
 pub(super) fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
     let text: &[u8] = if bytes.is_empty() { b"{}" } else { bytes };
     serde_json::from_slice(text).map_err(|error| Problem::bad_request(format!("the body: {error}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_whole_number_may_be_written_with_a_fraction_of_zero() {
+        let read = |json: &str| whole(&mut serde_json::Deserializer::from_str(json)).ok();
+        for (json, number) in [
+            ("5", 5),
+            ("5.0", 5),
+            ("1e3", 1_000),
+            ("0.0", 0),
+            ("18446744073709551615", u64::MAX),
+        ] {
+            assert_eq!(read(json), Some(number), "{json}");
+        }
+        for json in [
+            "5.5", "-1", "-1.0", "1e15", "1e400", "\"5\"", "null", "true",
+        ] {
+            assert_eq!(read(json), None, "{json}");
+        }
+    }
 }

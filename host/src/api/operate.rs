@@ -12,7 +12,7 @@ use reeve_core::text::{TEXT_BYTES_MAX, is_unsafe};
 use reeve_core::worker::WorkerStatus;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
-use utoipa::openapi::schema::{Object, Type};
+use utoipa::openapi::schema::{Object, SchemaType, Type};
 
 use super::body::Instance;
 use super::json::Json;
@@ -193,10 +193,10 @@ pub(super) fn request(body: RestartBody) -> Result<RestartRequest, Problem> {
     })
 }
 
-/// The texts that [`line`] accepts.
+/// The texts that [`line`] accepts, as a schema.
 fn one_line() -> Object {
     let visible = r"^[^\u0000-\u001f\u007f-\u009f\u00ad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb]*$";
-    let text = Object::builder().schema_type(Type::String);
+    let text = Object::builder().schema_type(SchemaType::from_iter([Type::String, Type::Null]));
     text.max_length(Some(TEXT_BYTES_MAX))
         .pattern(Some(visible))
         .build()

@@ -41,7 +41,7 @@ type Name = Result<Path<String>, PathRejection>;
 #[serde(deny_unknown_fields)]
 pub(super) struct Count {
     /// How many; 1 by default.
-    #[serde(default = "one")]
+    #[serde(default = "one", deserialize_with = "body::whole")]
     #[schema(minimum = 1, maximum = 1_000_000)]
     count: u64,
     /// The instance an application delivered to. If set, it must still be the worker's instance.
@@ -53,6 +53,7 @@ pub(super) struct Count {
 #[serde(deny_unknown_fields)]
 pub(super) struct Busy {
     /// For how long from now.
+    #[serde(deserialize_with = "body::whole")]
     #[schema(maximum = 86_400_000)]
     for_ms: u64,
 }

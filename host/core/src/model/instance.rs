@@ -22,7 +22,18 @@ pub const TAG_FLEET: &str = "reeve:fleet";
 /// `pending`). Two values of ours stand for "no word". The words are EC2's; the states of Fargate
 /// tasks are mapped to them.
 #[derive(
-    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ToSchema,
+    Clone,
+    Copy,
+    Debug,
+    Default,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+    Deserialize,
+    ToSchema,
 )]
 #[serde(rename_all = "kebab-case")]
 pub enum InstanceState {

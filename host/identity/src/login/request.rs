@@ -35,7 +35,9 @@ pub(super) const TOKEN_BYTES_MAX: usize = 8 * 1024;
 /// `Debug` hides the secrets, and a login travels over TLS only.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-#[schema(description = "A login by AWS IAM: the headers of a GetCallerIdentity that the client has signed.")]
+#[schema(
+    description = "A login by AWS IAM: the headers of a GetCallerIdentity that the client has signed."
+)]
 pub struct Login {
     /// The region that the client signed for, one of the host's.
     pub region: String,

@@ -20,7 +20,9 @@ pub use crate::model::spec::Wish;
 use crate::model::time::{Instant, Millis};
 
 /// A question that a policy answers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ToSchema)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ToSchema,
+)]
 #[serde(rename_all = "kebab-case")]
 pub enum Point {
     /// Where is my worker?
