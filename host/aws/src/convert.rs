@@ -36,12 +36,21 @@ pub(crate) fn instance(operation: &str, found: &Ec2Instance) -> Result<Instance,
         private_ip: address(operation, id, found.private_ip_address())?,
         public_ip: address(operation, id, found.public_ip_address())?,
         launched_at: found.launch_time().and_then(instant),
+        role: found
+            .iam_instance_profile()
+            .and_then(|profile| name_in(profile.arn()?)),
         tags: found
             .tags()
             .iter()
             .filter_map(|tag| Some((tag.key()?.to_owned(), tag.value()?.to_owned())))
             .collect(),
     })
+}
+
+/// The name at the end of an ARN of IAM: `arn:aws:iam::123456789012:instance-profile/PATH/NAME`.
+pub(crate) fn name_in(arn: &str) -> Option<String> {
+    let (_, name) = arn.rsplit_once('/')?;
+    Some(text::bounded(name)).filter(|name| !name.is_empty())
 }
 
 /// Why the instance went down. EC2 shows a reason for other states as well, such as `pending`: only

@@ -14,6 +14,8 @@ use reeve_core::id::{InstanceId, Region};
 use reeve_core::time::{Instant, Millis};
 use reeve_core::token::{SecretHash, Token};
 
+use crate::world::BOX_ROLE;
+
 /// The time from the address of the instance to the first register, while the software starts.
 const START: Millis = Millis::from_secs(3);
 /// The time for one delivery, unless [`working_for`](SimBox::working_for) sets another.
@@ -133,6 +135,9 @@ impl SimBox {
                 launched_at: self.began_at,
             },
             ProofKind::SharedSecret => Proof::SharedSecret,
+            ProofKind::IamRole => Proof::IamRole {
+                role: BOX_ROLE.to_owned(),
+            },
         }
     }
 

@@ -11,6 +11,7 @@ use reeve_core::guard::Permit;
 use reeve_core::id::{InstanceId, PointerName, Region};
 use reeve_core::instance::{Instance, InstanceState};
 use reeve_core::ports::{Cloud, CloudFuture};
+use reeve_sim::world::BOX_ROLE;
 use tokio::sync::Semaphore;
 
 /// The region of all resources.
@@ -61,6 +62,7 @@ impl World {
             private_ip: ip.map(Into::into),
             public_ip: None,
             launched_at: None,
+            role: Some(BOX_ROLE.to_owned()),
             state_reason: None,
             tags: BTreeMap::from([(TAG_KEY.to_owned(), tag_value.to_owned())]),
         };
@@ -150,6 +152,7 @@ impl World {
                     private_ip: Some([10, 0, 1, 1].into()),
                     public_ip: None,
                     launched_at: None,
+                    role: Some(BOX_ROLE.to_owned()),
                     state_reason: None,
                     tags,
                 };

@@ -50,6 +50,7 @@ impl Scene<'_> {
         self.proof_is_accepted(boxes, claim)?;
         self.is_running_here(claim)?;
         self.is_of_this_life(claim)?;
+        self.runs_with_the_role(claim)?;
         self.is_adopted(claim)?;
         self.no_token_is_live(boxes, nonce)?;
         self.record_can_be_written()
@@ -138,7 +139,7 @@ impl Scene<'_> {
                     ),
                 ))
             }
-            Proof::InstanceDocument { .. } | Proof::SharedSecret => Ok(()),
+            Proof::InstanceDocument { .. } | Proof::SharedSecret | Proof::IamRole { .. } => Ok(()),
         }
     }
 
@@ -209,6 +210,34 @@ impl Scene<'_> {
                 ))
             }
             _ => Ok(()),
+        }
+    }
+
+    /// Checks by the provider's own reading that the instance runs with the role of the proof: a
+    /// session of the role says which instance it is of, and another program that may assume the
+    /// role may say the same.
+    fn runs_with_the_role(&self, claim: &Claim) -> Result<(), Refusal> {
+        let Proof::IamRole { role } = &claim.proof else {
+            return Ok(());
+        };
+        let id = &claim.instance;
+        let known = self.facts.instances.get(id);
+        match known.and_then(|known| known.instance.role.as_ref()) {
+            Some(shown) if shown == role => Ok(()),
+            Some(shown) => Err(Refusal::stands(
+                RefusalCode::ProofNotAccepted,
+                format!(
+                    "the provider says that {id} runs with the role {shown:?}; pool {} accepts {role:?}",
+                    self.facts.spec.pool
+                ),
+            )),
+            None => Err(Refusal::come_back(
+                RefusalCode::RoleNotShown,
+                LATER,
+                format!(
+                    "the provider does not show the role that {id} runs with; it has to be {role:?}"
+                ),
+            )),
         }
     }
 

@@ -74,6 +74,7 @@ pub(crate) fn instance(id: &str, state: InstanceState) -> Instance {
         private_ip: None,
         public_ip: None,
         launched_at: Some(Instant::from_ms(1)),
+        role: None,
         state_reason: None,
         tags: BTreeMap::from([
             ("Name".to_owned(), TAG_VALUE.to_owned()),

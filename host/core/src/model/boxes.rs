@@ -38,6 +38,13 @@ pub enum Proof {
     },
     /// A secret that all boxes of a pool share. It proves no single instance.
     SharedSecret,
+    /// A login by AWS IAM with the credentials of the instance's or the task's role. AWS names the
+    /// session after the instance.
+    IamRole {
+        /// The role that the provider has to show for the instance, as in
+        /// [`Instance::role`](crate::model::instance::Instance::role).
+        role: String,
+    },
 }
 
 /// The kinds of proof, as a pool chooses one.
@@ -48,6 +55,8 @@ pub enum ProofKind {
     InstanceDocument,
     /// See [`Proof::SharedSecret`].
     SharedSecret,
+    /// See [`Proof::IamRole`].
+    IamRole,
 }
 
 impl Proof {
@@ -56,6 +65,7 @@ impl Proof {
         match self {
             Self::InstanceDocument { .. } => ProofKind::InstanceDocument,
             Self::SharedSecret => ProofKind::SharedSecret,
+            Self::IamRole { .. } => ProofKind::IamRole,
         }
     }
 }
@@ -66,6 +76,7 @@ impl ProofKind {
         match self {
             Self::InstanceDocument => "instance-document",
             Self::SharedSecret => "shared-secret",
+            Self::IamRole => "iam-role",
         }
     }
 }
@@ -231,6 +242,8 @@ pub enum RefusalCode {
     InstanceNotRunning,
     /// The document is of an earlier life of the instance.
     DocumentOutdated,
+    /// The provider does not show the role that the instance runs with.
+    RoleNotShown,
     /// The instance is not, or not yet, the worker's.
     NotAdopted,
     /// Another process of this very instance holds a token that is in use.
@@ -272,6 +285,7 @@ impl RefusalCode {
             Self::InstanceNotVisible
             | Self::InstanceNotRunning
             | Self::DocumentOutdated
+            | Self::RoleNotShown
             | Self::NotAdopted
             | Self::TokenLive
             | Self::TokenUnknown => RefusalKind::Retry,
@@ -297,6 +311,7 @@ impl RefusalCode {
             Self::InstanceNotVisible => "instance_not_visible",
             Self::InstanceNotRunning => "instance_not_running",
             Self::DocumentOutdated => "document_outdated",
+            Self::RoleNotShown => "role_not_shown",
             Self::NotAdopted => "not_adopted",
             Self::TokenLive => "token_live",
             Self::TokenUnknown => "token_unknown",
@@ -322,6 +337,7 @@ impl RefusalCode {
             Self::InstanceNotVisible => "The provider does not show the instance yet",
             Self::InstanceNotRunning => "The provider does not show the instance running",
             Self::DocumentOutdated => "The document is of an earlier life of the instance",
+            Self::RoleNotShown => "The provider does not show the role of the instance",
             Self::NotAdopted => "The instance is not adopted, or not yet",
             Self::TokenLive => "A token of this instance is in use",
             Self::TokenUnknown => "The token is not in force; register",

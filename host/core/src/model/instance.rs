@@ -150,6 +150,10 @@ pub struct Instance {
     pub public_ip: Option<IpAddr>,
     /// When the provider launched or last started it, by the provider's record.
     pub launched_at: Option<Instant>,
+    /// The role that it runs with: the name of an EC2 instance's profile, or of a task's role;
+    /// `None`: the provider shows none, or was not asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub role: Option<String>,
     /// All tags.
     pub tags: BTreeMap<String, String>,
 }
@@ -164,6 +168,7 @@ impl Instance {
             private_ip: None,
             public_ip: None,
             launched_at: None,
+            role: None,
             tags: BTreeMap::new(),
         }
     }

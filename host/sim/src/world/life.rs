@@ -11,6 +11,9 @@ use reeve_core::time::{Instant, Millis};
 
 use super::{EventKind, WorldEvent};
 
+/// The role that instances run with.
+pub const BOX_ROLE: &str = "gpu-box";
+
 /// The lengths of the steps of a boot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Boot {
@@ -52,6 +55,8 @@ pub struct SimInstance {
     /// The family of a task's definition; `None` if no host launched it. Every list shows such a
     /// task, because a story does not say its family.
     pub family: Option<String>,
+    /// The role that it runs with; `None`: the cloud does not show it.
+    pub role: Option<String>,
     /// The tags that launches and scripts gave it.
     pub tags: BTreeMap<String, String>,
     /// The time of its launch or last start.
@@ -103,6 +108,7 @@ impl SimInstance {
             is_one_time_spot: false,
             compute,
             family: None,
+            role: Some(BOX_ROLE.to_owned()),
             tags,
             launched_at: now,
             rebooted_at: None,
@@ -303,6 +309,7 @@ impl SimInstance {
             private_ip: self.private_ip(),
             public_ip: self.public_ip(),
             launched_at: Some(self.launched_at),
+            role: self.role.clone(),
             tags: self.tags.clone(),
         }
     }

@@ -21,7 +21,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use draws::Draws;
 pub use health::SoftwareFault;
 use launch::Launch;
-pub use life::{Boot, SimInstance};
+pub use life::{BOX_ROLE, Boot, SimInstance};
 use reeve_core::cloud::{CloudError, CloudErrorKind, Mutation, MutationKind};
 use reeve_core::compute::{Compute, Ending};
 use reeve_core::id::{InstanceId, LaunchToken, PointerName, Region};
@@ -224,6 +224,13 @@ impl World {
     pub fn make_one_time_spot(&mut self, id: &InstanceId) {
         if let Some(instance) = self.instances.get_mut(id) {
             instance.is_one_time_spot = true;
+        }
+    }
+
+    /// Gives an instance another role; `None`: the cloud does not show it.
+    pub fn set_role(&mut self, id: &InstanceId, role: Option<&str>) {
+        if let Some(instance) = self.instances.get_mut(id) {
+            instance.role = role.map(str::to_owned);
         }
     }
 

@@ -6,16 +6,16 @@ mod spot;
 
 use crate::rig::boxes::*;
 use crate::rig::prelude::*;
-use reeve_core::boxes::{Proof, Receipt, RefusalCode, ReportOutcome};
+use reeve_core::boxes::{Proof, ProofKind, Receipt, RefusalCode, ReportOutcome};
 use reeve_core::cloud::{CloudErrorKind, Mutation, MutationKind};
 use reeve_core::compute::Compute;
 use reeve_core::id::{Generation, Region};
 use reeve_core::instance::{TAG_GENERATION, TAG_WORKER};
 use reeve_core::notice::Step;
 use reeve_core::operator::Command;
-use reeve_core::spec::FleetSpec;
+use reeve_core::spec::{BoxSpec, FleetSpec};
 use reeve_core::token::Token;
-use reeve_sim::world::{Boot, Fault};
+use reeve_sim::world::{BOX_ROLE, Boot, Fault};
 
 /// Whether the token is known, and the successor if there came one.
 #[track_caller]
@@ -200,6 +200,31 @@ fn what_cannot_have_happened_by_itself_is_an_alarm() {
     let reply = rig.say_and_run(heartbeat(&other));
     assert_eq!(refused(&reply), (RefusalCode::TokenOfAnotherWorker, None));
     assert_eq!(rig.told(Step::BoxAlarm).len(), 4);
+}
+
+#[test]
+fn a_session_of_the_role_counts_for_an_instance_that_the_provider_shows_with_it() {
+    let mut fleet = fleet_with_boxes();
+    for pool in fleet.pools.values_mut() {
+        let proof = ProofKind::IamRole;
+        pool.boxes = Some(BoxSpec { proof, ..BOXES });
+    }
+    let (mut rig, id) = launched_in(fleet);
+    let by_role = || Proof::IamRole {
+        role: BOX_ROLE.to_owned(),
+    };
+    rig.world.set_role(&id, None);
+    let (code, after) = refused(&rig.say_and_run(register_by(&id, "n", by_role())));
+    assert_eq!(code, RefusalCode::RoleNotShown);
+    assert!(after.is_some(), "it says when to come back");
+    rig.world.set_role(&id, Some("another"));
+    let reply = rig.say_and_run(register_by(&id, "n", by_role()));
+    assert_eq!(refused(&reply), (RefusalCode::ProofNotAccepted, None));
+    assert_eq!(rig.told(Step::BoxAlarm).len(), 1);
+    let reply = rig.say_and_run(register(&id, "n"));
+    assert_eq!(refused(&reply), (RefusalCode::ProofNotAccepted, None));
+    rig.world.set_role(&id, Some(BOX_ROLE));
+    registered(rig.say_and_run(register_by(&id, "n", by_role())));
 }
 
 #[test]

@@ -85,6 +85,7 @@ impl Alone {
             private_ip: Some([10, 0, 0, 7].into()),
             public_ip: None,
             launched_at: Some(launched_at),
+            role: None,
             state_reason: None,
             tags: BTreeMap::from([(TAG.0.to_owned(), format!("tag-{number}"))]),
         };

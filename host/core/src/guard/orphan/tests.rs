@@ -63,6 +63,7 @@ fn instance(id: &str, generation: Option<u64>) -> Instance {
         private_ip: None,
         public_ip: None,
         launched_at: Some(Instant::from_ms(1)),
+        role: None,
         state_reason: None,
         tags,
     }

@@ -30,11 +30,12 @@ pub(crate) fn fleet_with_boxes() -> FleetSpec {
 
 /// A worker whose instance was launched, runs and was handed out.
 pub(crate) fn launched() -> (Rig, InstanceId) {
-    let mut rig = Rig::with_fleet(
-        fleet_with_boxes(),
-        World::new(1, BEGINS),
-        Native::sensible(),
-    );
+    launched_in(fleet_with_boxes())
+}
+
+/// The same in this fleet.
+pub(crate) fn launched_in(fleet: FleetSpec) -> (Rig, InstanceId) {
+    let mut rig = Rig::with_fleet(fleet, World::new(1, BEGINS), Native::sensible());
     rig.ask();
     rig.run(MINUTE);
     rig.expect_served();

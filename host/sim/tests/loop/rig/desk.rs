@@ -148,6 +148,7 @@ impl Desk {
             private_ip: Some([10, 0, 0, 7].into()),
             public_ip: None,
             launched_at: Some(BEGINS),
+            role: None,
             state_reason: None,
             tags: [(TAG.0.to_owned(), TAG.1.to_owned())].into(),
         };
