@@ -1,17 +1,19 @@
-//! How this host verifies boxes: by AWS's signature on an instance identity document, or by a
-//! shared secret.
+//! How this host verifies boxes: by AWS's signature on an instance identity document, by a login with
+//! the instance's role, or by a shared secret.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
 use reeve_core::boxes::{Claim, Proof};
 use reeve_core::id::{InstanceId, PoolName};
 use reeve_core::token::SecretHash;
+use reeve_identity::login::{Login, PrincipalKind};
 use reeve_identity::{CertificateError, Verifier};
 
-use crate::config;
+use crate::config::{self, BoxRole};
 use crate::secret_file::{self, SecretFileError};
+use crate::sts::{NotProven, Sts};
 use crate::tls::TlsFiles;
 
 /// A guessed secret would let any machine on the network pose as a box. 32 characters of base64
@@ -35,6 +37,8 @@ pub struct Proofs {
     verifier: Verifier,
     /// Of each pool whose boxes share one. A box of one pool knows no other pool's.
     secrets: BTreeMap<PoolName, SecretHash>,
+    /// Of each pool whose boxes prove themselves by one.
+    roles: BTreeMap<PoolName, BoxRole>,
 }
 
 /// Why the host cannot verify proofs of boxes.
@@ -96,6 +100,7 @@ impl BoxesOptions {
                 source,
             })?;
         }
+        proofs.roles.clone_from(&config.roles);
         for (pool, path) in &config.secrets {
             let text = secret_file::read(path)?;
             let secret = text.trim();
@@ -122,6 +127,7 @@ impl Proofs {
         Self {
             verifier,
             secrets: BTreeMap::new(),
+            roles: BTreeMap::new(),
         }
     }
 
@@ -130,6 +136,54 @@ impl Proofs {
     pub fn with_secret(mut self, pool: PoolName, secret: &str) -> Self {
         self.secrets.insert(pool, SecretHash::of_shared(secret));
         self
+    }
+
+    /// Accepts sessions of this role as well, from boxes of this pool.
+    #[must_use]
+    pub fn with_role(mut self, pool: PoolName, role: BoxRole) -> Self {
+        self.roles.insert(pool, role);
+        self
+    }
+
+    /// Whether the boxes of a pool prove themselves by a role.
+    pub(crate) fn has_roles(&self) -> bool {
+        !self.roles.is_empty()
+    }
+
+    /// Returns the instance that the signer of a login runs on: AWS names a session of the role of
+    /// an instance or a task after it.
+    ///
+    /// # Errors
+    /// What is wrong, with the error code first. An outer error is no fault of the proof.
+    pub(crate) async fn role(
+        &self,
+        pool: &PoolName,
+        login: &Login,
+        (sts, peer): (&Sts, IpAddr),
+    ) -> Result<Result<Claim, String>, NotProven> {
+        let Some(role) = self.roles.get(pool) else {
+            return Ok(Err(format!(
+                "role_not_accepted: [pool.{pool}.boxes] has no `role`"
+            )));
+        };
+        let signer = sts
+            .signer(login, peer, |signer| role.arn.fits(signer))
+            .await;
+        Ok(match signer.map(|signer| signer.kind) {
+            Ok(PrincipalKind::AssumedRole { session, .. }) => Ok(Claim {
+                instance: InstanceId::new(session),
+                proof: Proof::IamRole {
+                    role: role.shown_as.clone(),
+                },
+            }),
+            // A pattern of a role fits nothing else.
+            Ok(_) => Err("role_wrong: the signer is no session of a role".to_owned()),
+            Err(NotProven::NotWanted(signer)) => Err(format!(
+                "role_wrong: {signer} has signed; accepted: sessions of {}",
+                role.arn
+            )),
+            Err(why) => return Err(why),
+        })
     }
 
     /// Returns the instance that a signed identity document proves.
@@ -192,6 +246,7 @@ mod tests {
         BoxesOptions::read(&config::Boxes {
             listen: SocketAddr::from(([127, 0, 0, 1], 0)),
             tls: None,
+            roles: Default::default(),
             secrets: [("gpu".into(), path)].into(),
             certificates: Default::default(),
             peer_connections_max: 64,

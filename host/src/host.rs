@@ -24,7 +24,8 @@ use crate::api::{self, Admission, Api, ApiParts, Caps, ListenError, SocketFile};
 use crate::audit::Audit;
 use crate::boxes::BoxesOptions;
 use crate::clock::Clock;
-use crate::doors::{NetworkOptions, Opening};
+use crate::config::Network;
+use crate::doors::Opening;
 use crate::drive::{Drive, Parts};
 use crate::hearing::Hearing;
 use crate::journal::{Journal, JournalError};
@@ -36,6 +37,7 @@ use crate::readiness::Readiness;
 use crate::reload::{Cause, NoReport, Reloading, Reloads};
 use crate::routes::Routes;
 use crate::shadow;
+use crate::sts::{IamOptions, Sts};
 use crate::tls::TlsError;
 
 /// How long a start waits for policies that are slow to compile. A standard policy takes a third of a
@@ -58,12 +60,14 @@ pub struct HostOptions {
     /// A Unix socket with the same interface. `None`: no socket.
     pub socket: Option<PathBuf>,
     /// Where callers on other machines are served. `None`: nowhere.
-    pub network: Option<NetworkOptions>,
+    pub network: Option<Network>,
     /// Who may do what at these three.
     pub access: Access,
     /// Where boxes register, and how they are verified. `None`: this host has no interface for
     /// boxes.
     pub boxes: Option<BoxesOptions>,
+    /// How identities of AWS IAM are verified: of callers that log in, and of boxes. `None`: none is.
+    pub iam: Option<IamOptions>,
     /// The webhooks that get notices.
     pub webhooks: Webhooks,
     /// The journal's directory. It is created if missing, and only one host may use it at a time.
@@ -164,8 +168,8 @@ impl Host {
             );
             (options.cloud, options.store) =
                 shadow::before(options.cloud, options.store, options.clock);
-            if let Some(network) = &mut options.network {
-                network.login.ledger = Arc::new(MemoryLedger::default());
+            if let Some(iam) = &mut options.iam {
+                iam.ledger = Arc::new(MemoryLedger::default());
             }
         }
         let (journal, mut recovered) = Journal::open(&options.state_dir, metrics.clone())?;
@@ -194,14 +198,19 @@ impl Host {
         background.spawn(audit.clone().count());
         let opening = Opening {
             access: &access,
-            fleet: &options.spec.name,
             clock: options.clock,
             metrics: &metrics,
         };
+        let boxes_have_roles = (options.boxes.as_ref()).is_some_and(|it| it.proofs.has_roles());
+        let iam = (options.iam).filter(|_| access.is_for_iam() || boxes_have_roles);
+        let sts = iam.map(|iam| Sts::new(&options.spec.name, iam, options.clock));
+        let sts = sts.transpose()?.map(Arc::new);
         let (for_network, logins) = match options.network {
             None => (None, None),
             Some(network) => {
-                let (door, logins) = opening.network(network, &mut background).await?;
+                let (door, logins) = opening
+                    .network(network, sts.clone(), &mut background)
+                    .await?;
                 (Some(door), logins)
             }
         };
@@ -276,6 +285,7 @@ impl Host {
             metrics: metrics.clone(),
             clock: options.clock,
             logins,
+            sts,
             proofs,
             audit: audit.clone(),
             waits: Default::default(),

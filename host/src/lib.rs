@@ -61,6 +61,7 @@ mod secret_file;
 pub mod serve;
 mod shadow;
 pub mod store;
+mod sts;
 mod ticker;
 mod tls;
 
@@ -69,13 +70,14 @@ pub use access::Access;
 pub use api::ListenError;
 pub use boxes::{BoxesError, BoxesOptions, Proofs};
 pub use clock::Clock;
-pub use doors::{LoginOptions, NetworkOptions};
+pub use config::Network;
 pub use host::{Host, HostError, HostOptions, RunningHost, Shutdown, StartError};
 pub use journal::JournalError;
 pub use outgoing::{Endpoint, OutgoingError};
 pub use policies::{Policies, PoliciesError};
 pub use reload::NoReport;
 pub use secret_file::SecretFileError;
+pub use sts::IamOptions;
 pub use tls::{AuthorityError, TlsError, TlsFiles};
 
 // Unit tests use tests/common, which names this crate from outside.

@@ -15,12 +15,13 @@ use crate::clock::Clock;
 use crate::config::Config;
 #[cfg(feature = "aws")]
 use crate::config::SharedStore;
-use crate::doors::NetworkOptions;
 use crate::host::{Host, HostError, HostOptions, RunningHost, StartError};
 use crate::notify::{NotifyError, Webhooks};
+use crate::outgoing::Endpoint;
 use crate::policies::{Policies, PoliciesError};
 use crate::reload::Cause;
 use crate::store::{SqliteStore, StoreOpenError};
+use crate::sts::IamOptions;
 
 /// Why a host did not start, or ended with an error.
 #[derive(Debug, thiserror::Error)]
@@ -186,10 +187,13 @@ pub async fn run_with(
         listen: config.listen,
         socket: config.socket,
         access: config.access,
-        network: config
-            .network
-            .map(|network| NetworkOptions::new(network, &config.aws, ledger)),
+        network: config.network,
         boxes: config.boxes.as_ref().map(BoxesOptions::read).transpose()?,
+        iam: Some(IamOptions {
+            regions: config.login_regions,
+            endpoint: config.aws.endpoint_url.as_deref().and_then(Endpoint::parse),
+            ledger,
+        }),
         webhooks: Webhooks::open(&config.notify)?,
         state_dir: config.state_dir,
         clock: Clock::start(),

@@ -15,9 +15,16 @@ use common::http::Reply;
 use common::{POINTER, Stage, end, http, sts};
 use jiff::{SignedDuration, Timestamp};
 use reeve::access::{Access, Role, Rule, Who};
-use reeve::{Endpoint, Host, RunningHost};
+use reeve::config::BoxRole;
+use reeve::{BoxesOptions, Endpoint, Host, IamOptions, Proofs, RunningHost};
+use reeve_core::boxes::ProofKind;
+use reeve_core::spec::BoxSpec;
+use reeve_identity::Verifier;
+use reeve_identity::login::Login;
 use reeve_identity::testing::sts::{Caller, Signing, Sts};
 use reeve_sim::store::MemoryLedger;
+use reeve_sim::world::BOX_ROLE;
+use serde_json::json;
 
 const REGION: &str = "us-east-1";
 /// The fleet of the stage.
@@ -34,10 +41,16 @@ fn caller(name: &str) -> Caller {
     }
 }
 
-fn two_callers() -> Sts {
+/// Callers, and instances by the role that they run with.
+fn signers() -> Sts {
+    let session =
+        |role: &str, name: &str| format!("arn:aws:sts::123456789012:assumed-role/{role}/{name}");
     Sts::new(REGION)
         .with(&caller("CHAT"), SESSION)
         .with(&caller("OTHER"), ANOTHER)
+        .with(&caller("BOX"), &session(BOX_ROLE, "i-a"))
+        .with(&caller("NEWCOMER"), &session(BOX_ROLE, "i-b"))
+        .with(&caller("IMPOSTOR"), &session("another", "i-a"))
 }
 
 /// A world, an STS, and hosts of one fleet.
@@ -57,7 +70,7 @@ impl World {
         Self {
             stage,
             authority,
-            sts: sts::Running::start(two_callers(), delay).await,
+            sts: sts::Running::start(signers(), delay).await,
             ledger: MemoryLedger::default(),
         }
     }
@@ -72,12 +85,42 @@ impl World {
             workers: None,
             per_second: None,
         }]);
-        let mut network = self.authority.door(&[]);
-        network.login.regions = vec![REGION.to_owned()];
-        network.login.endpoint = Endpoint::parse(&self.sts.url);
-        network.login.ledger = Arc::new(self.ledger.clone());
-        options.network = Some(network);
+        options.network = Some(self.authority.door(&[]));
+        options.iam = Some(self.iam());
         Host::start(options).await.unwrap()
+    }
+
+    fn iam(&self) -> IamOptions {
+        IamOptions {
+            regions: vec![REGION.to_owned()],
+            endpoint: Endpoint::parse(&self.sts.url),
+            ledger: Arc::new(self.ledger.clone()),
+        }
+    }
+
+    /// A host whose boxes prove themselves by the role of their instances.
+    async fn host_for_boxes(&self) -> RunningHost {
+        let mut options = self.stage.options();
+        for pool in options.spec.pools.values_mut() {
+            pool.boxes = Some(BoxSpec::new(ProofKind::IamRole));
+        }
+        let role = BoxRole {
+            arn: format!("arn:aws:iam::123456789012:role/{BOX_ROLE}")
+                .parse()
+                .unwrap(),
+            shown_as: BOX_ROLE.to_owned(),
+        };
+        options.boxes = Some(BoxesOptions {
+            listen: "127.0.0.1:0".parse().unwrap(),
+            tls: None,
+            proofs: Proofs::new(Verifier::pinned()).with_role("gpu".into(), role),
+            peer_connections_max: 64,
+        });
+        options.iam = Some(self.iam());
+        let host = Host::start(options).await.unwrap();
+        let reply = common::get(&host, "/v1/workers/chat/resolve").await;
+        assert_eq!(reply.status, 200, "{}", reply.body);
+        host
     }
 
     async fn post(&self, host: &RunningHost, path: &str, body: &str, token: Option<&str>) -> Reply {
@@ -228,9 +271,8 @@ async fn no_caller_logs_in_without_tls_or_through_a_local_door() {
     }]);
     let mut network = world.authority.door(&[]);
     network.tls = None;
-    network.login.regions = vec![REGION.to_owned()];
-    network.login.endpoint = Endpoint::parse(&world.sts.url);
     options.network = Some(network);
+    options.iam = Some(world.iam());
     let host = Host::start(options).await.unwrap();
     let signed = caller("CHAT").sign(REGION, FLEET, Timestamp::now());
     let body = serde_json::to_string(&signed).unwrap();
@@ -242,5 +284,63 @@ async fn no_caller_logs_in_without_tls_or_through_a_local_door() {
     let local = http::post(host.address(), "/v1/login", None, &body).await;
     assert_eq!(local.status, 404);
     assert_eq!(world.sts.asked(), 0);
+    end(host).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_box_is_the_instance_that_its_role_s_session_is_named_after() {
+    let world = World::new(Duration::ZERO).await;
+    let host = world.host_for_boxes().await;
+    let register = async |signed: &Login| {
+        let body = json!({"nonce": "drawn by the box at random", "login": signed}).to_string();
+        let path = "/v1/workers/chat/register";
+        http::post(host.boxes_address().unwrap(), path, None, &body).await
+    };
+    let now = Timestamp::now();
+    let forged = Caller {
+        secret_key: "guessed".to_owned(),
+        ..caller("BOX")
+    };
+    let wrong = [
+        (forged.sign(REGION, FLEET, now), 401, "sts_refused"),
+        (caller("BOX").sign(REGION, "prod", now), 401, "sts_refused"),
+        (
+            caller("BOX").sign("eu-west-1", FLEET, now),
+            401,
+            "login_region_unknown",
+        ),
+        (
+            caller("IMPOSTOR").sign(REGION, FLEET, now),
+            403,
+            "proof_wrong",
+        ),
+        (caller("CHAT").sign(REGION, FLEET, now), 403, "proof_wrong"),
+        (
+            caller("NEWCOMER").sign(REGION, FLEET, now),
+            401,
+            "instance_not_visible",
+        ),
+    ];
+    for (signed, status, code) in wrong {
+        let reply = register(&signed).await;
+        let found = reply.json()["code"].as_str().map(str::to_owned);
+        assert_eq!(
+            (reply.status, found.as_deref()),
+            (status, Some(code)),
+            "{}",
+            reply.body
+        );
+        assert!(!reply.body.contains("token-of"), "{}", reply.body);
+    }
+    let signed = caller("BOX").sign(REGION, FLEET, now);
+    let token = token(&register(&signed).await);
+    let beat = "/v1/workers/chat/heartbeat";
+    let reply = http::post(host.boxes_address().unwrap(), beat, Some(&token), "").await;
+    assert_eq!(reply.status, 200, "{}", reply.body);
+    let again = register(&signed).await;
+    assert_eq!(
+        (again.status, again.json()["code"].as_str()),
+        (401, Some("login_replayed"))
+    );
     end(host).await;
 }

@@ -51,6 +51,7 @@ use crate::metrics::Metrics;
 use crate::readiness::Readiness;
 use crate::reload::Reloads;
 use crate::routes::{Routes, Slot};
+use crate::sts::Sts;
 use door::{Guard, Names};
 use paths::{BOXES, CALLERS};
 use problem::Problem;
@@ -90,6 +91,8 @@ pub(crate) struct ApiParts {
     pub(crate) clock: Clock,
     /// Logs callers in by AWS IAM. `None`: no rule is for such a caller.
     pub(crate) logins: Option<Logins>,
+    /// Finds out who signed the login of a box. `None`: no pool's boxes prove themselves so.
+    pub(crate) sts: Option<Arc<Sts>>,
     /// Checks the proofs of boxes. `None`: this host has no interface for boxes.
     pub(crate) proofs: Option<Proofs>,
     /// The address from which each worker's box was last heard.

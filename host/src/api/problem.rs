@@ -16,6 +16,7 @@ use utoipa::ToSchema;
 use crate::access::{Caller, Identity, Role, Unknown};
 use crate::drive::LoopEnded;
 use crate::login::NotLoggedIn;
+use crate::sts::NotProven;
 
 /// The media type of every problem.
 pub(super) const PROBLEM_JSON: &str = "application/problem+json";
@@ -137,20 +138,29 @@ impl Problem {
 
     /// A login was refused, or could not be verified.
     pub(super) fn not_logged_in(error: &NotLoggedIn) -> Self {
-        let (status, retry_after_s) = match error {
-            NotLoggedIn::Login(_) | NotLoggedIn::Sts(ReplyError::Refused { .. }) => {
+        let title = "The caller is not logged in";
+        let status = match error {
+            NotLoggedIn::NotProven(why) => return Self::not_proven(title, why),
+            NotLoggedIn::NoRule(_) => StatusCode::FORBIDDEN,
+            NotLoggedIn::NotBegun(_) => StatusCode::INTERNAL_SERVER_ERROR,
+        };
+        Self::with_status(status, error.code(), title, error.to_string())
+    }
+
+    /// It is not proven who signed a login.
+    pub(super) fn not_proven(title: &str, why: &NotProven) -> Self {
+        let (status, retry_after_s) = match why {
+            NotProven::Login(_) | NotProven::Sts(ReplyError::Refused { .. }) => {
                 (StatusCode::UNAUTHORIZED, None)
             }
-            NotLoggedIn::Replayed => (StatusCode::UNAUTHORIZED, Some(1)),
-            NotLoggedIn::NoRule(_) => (StatusCode::FORBIDDEN, None),
-            NotLoggedIn::NotBegun(_) => (StatusCode::INTERNAL_SERVER_ERROR, None),
-            NotLoggedIn::Sts(_)
-            | NotLoggedIn::Busy
-            | NotLoggedIn::StsAway(_)
-            | NotLoggedIn::Store(_) => (StatusCode::SERVICE_UNAVAILABLE, Some(1)),
+            NotProven::Replayed => (StatusCode::UNAUTHORIZED, Some(1)),
+            NotProven::NotWanted(_) => (StatusCode::FORBIDDEN, None),
+            NotProven::NoRandomness(_) => (StatusCode::INTERNAL_SERVER_ERROR, None),
+            NotProven::Sts(_) | NotProven::Busy | NotProven::StsAway(_) | NotProven::Store(_) => {
+                (StatusCode::SERVICE_UNAVAILABLE, Some(1))
+            }
         };
-        let title = "The caller is not logged in";
-        let mut problem = Self::with_status(status, error.code(), title, error.to_string());
+        let mut problem = Self::with_status(status, why.code(), title, why.to_string());
         problem.retry_after_s = retry_after_s;
         problem
     }

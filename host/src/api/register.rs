@@ -1,5 +1,7 @@
 //! `POST /v1/workers/{name}/register`: a box proves which instance it runs on, and gets a token.
 
+use std::net::Ipv4Addr;
+
 use axum::body::Body;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
@@ -7,6 +9,7 @@ use axum::response::{IntoResponse, Response};
 use reeve_core::boxes::{Claim, Receipt, Statement};
 use reeve_core::id::WorkerId;
 use reeve_core::token::SecretHash;
+use reeve_identity::login::Login;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -21,7 +24,8 @@ const BODY_BYTES_MAX: usize = 64 << 10;
 /// The length of a nonce: long enough to be unique when drawn at random, short enough to store.
 const NONCE_BYTES: std::ops::RangeInclusive<usize> = 16..=128;
 
-/// `{"nonce": "…", "document": "…"}`, or `{"nonce": "…", "instance": "i-…", "secret": "…"}`
+/// `{"nonce": "…", "document": "…"}`, `{"nonce": "…", "login": {…}}`, or `{"nonce": "…", "instance":
+/// "i-…", "secret": "…"}`
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct RegisterBody {
@@ -31,6 +35,9 @@ pub(super) struct RegisterBody {
     /// The identity document with its RSA-2048 signature, as the instance metadata service returns
     /// it.
     document: Option<String>,
+    /// A login with the role of the box's instance or task. The instance is the session's name, and
+    /// no member of the request.
+    login: Option<Login>,
     /// The box's instance, where the proof is a shared secret.
     instance: Option<Instance>,
     /// The shared secret.
@@ -62,7 +69,7 @@ pub(super) async fn register(
         )));
     }
     let nonce = SecretHash::of_nonce(&asked.nonce);
-    let said = match claim(&api, worker, asked)? {
+    let said = match claim(&api, worker, asked, &shown).await? {
         Ok(claim) => Statement::Register { claim, nonce },
         Err(text) => Statement::Unproven { text },
     };
@@ -83,24 +90,34 @@ pub(super) async fn register(
 }
 
 /// Checks the proof. `Ok(Err(_))` is a proof that failed, which goes to the worker's facts;
-/// `Err(_)` is a malformed request, which does not.
-fn claim(
+/// `Err(_)` is a request that is malformed or cannot be checked, which does not.
+async fn claim(
     api: &Api,
     worker: &WorkerId,
     asked: RegisterBody,
+    shown: &Shown,
 ) -> Result<Result<Claim, String>, Problem> {
     let Some(proofs) = &api.parts.proofs else {
         return Err(Problem::internal("this host checks no proofs of boxes"));
     };
-    match (asked.document, asked.instance, asked.secret) {
-        (Some(document), None, None) => Ok(proofs.document(&document)),
-        (None, Some(Instance(instance)), Some(secret)) => {
-            let slot = api.parts.routes.slot(worker.as_str());
-            let slot = slot.ok_or_else(|| Problem::unknown_worker(worker.as_str()))?;
+    let slot = api.parts.routes.slot(worker.as_str());
+    let slot = slot.ok_or_else(|| Problem::unknown_worker(worker.as_str()))?;
+    match (asked.document, asked.login, asked.instance, asked.secret) {
+        (Some(document), None, None, None) => Ok(proofs.document(&document)),
+        (None, Some(login), None, None) => {
+            let Some(sts) = &api.parts.sts else {
+                return Ok(Err("role_not_accepted: no pool of this host has a `role`".to_owned()));
+            };
+            // The door for boxes on this machine knows no peers.
+            let peer = shown.peer.unwrap_or(Ipv4Addr::LOCALHOST.into());
+            let claim = proofs.role(slot.pool(), &login, (sts, peer)).await;
+            claim.map_err(|why| Problem::not_proven("The box is not proven", &why))
+        }
+        (None, None, Some(Instance(instance)), Some(secret)) => {
             Ok(proofs.secret(slot.pool(), instance, &secret))
         }
         _ => Err(Problem::bad_request(
-            "a register has either `document`, or `instance` and `secret`; see docs/boxes.md"
+            "a register has either `document`, or `login`, or `instance` and `secret`; see docs/boxes.md"
                 .to_owned(),
         )),
     }

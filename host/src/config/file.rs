@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use super::kind::{
     Choice, Cluster, Container, DimensionValue, File, Flag, FleetName, HttpPath, Inline, Kind,
-    List, Loopback, Ms, Names, Number, PointerText, PolicyFile, PolicyKey, RegionName,
+    List, Loopback, Ms, Names, Number, PointerText, PolicyFile, PolicyKey, RegionName, RoleArn,
     SecurityGroup, Settings, Sha256, Subnet, TableName, TagKey, TagValue, TaskDefinition,
     TemplateText, Text, WebhookAddress, ZoneName,
 };
@@ -321,11 +321,17 @@ section! {
 section! {
     /// How the pool's boxes register. Without this section they do not. Needs [boxes].
     PoolBoxes {
-        /// "instance-document", or "shared-secret" for boxes that are not EC2 instances.
+        /// "instance-document" of EC2; "iam-role", by which Fargate tasks and EC2 instances log in with their role; or
+        /// "shared-secret".
         required proof: Choice<ProofKind> = "instance-document";
         /// A file with the secret that the pool's boxes prove themselves with by "shared-secret". Only its owner may
         /// read it.
         example secret_file: File = "gpu.secret";
+        /// The role that the pool's instances or tasks run with, for "iam-role". Its trust may admit only the services
+        /// ec2.amazonaws.com or ecs-tasks.amazonaws.com: who else may assume it can pose as any of them.
+        example role: RoleArn = "arn:aws:iam::123456789012:role/gpu-box";
+        /// The name of the instance profile with that role; by default the role's. EC2 shows the profile, not the role.
+        example instance_profile: Text<128> = "gpu-box";
         // Below a second, heartbeats would flood the host. Above an hour, a dead box would stay
         // unnoticed.
         /// How often a box is told to send a heartbeat. A token that was not used for three of these is not

@@ -27,6 +27,7 @@ use std::path::{Path, PathBuf};
 use reeve_core::id::{Digest, PoolName, Region};
 use reeve_core::point::Point;
 use reeve_core::spec::FleetSpec;
+use reeve_identity::login::ArnPattern;
 use reeve_policy::{Class, SignerKey};
 
 use crate::access::Access;
@@ -67,6 +68,8 @@ pub struct Config {
     pub network: Option<Network>,
     /// Where boxes register. `None`: this host has no interface for boxes.
     pub boxes: Option<Boxes>,
+    /// The regions whose STS callers and boxes may sign for.
+    pub login_regions: Vec<String>,
     /// The webhooks that get notices.
     pub notify: Vec<Webhook>,
     /// How the host reaches AWS.
@@ -84,8 +87,6 @@ pub struct Network {
     pub tokens: PathBuf,
     /// How many connections one address may have at a time.
     pub peer_connections_max: usize,
-    /// The regions whose STS callers may sign for.
-    pub login_regions: Vec<String>,
 }
 
 /// The interface for boxes.
@@ -95,6 +96,8 @@ pub struct Boxes {
     pub listen: SocketAddr,
     /// The files of TLS. `None`: it is served without.
     pub tls: Option<TlsFiles>,
+    /// The role of each pool whose boxes prove themselves by one.
+    pub roles: BTreeMap<PoolName, BoxRole>,
     /// The file with the secret of each pool whose boxes share one. The files are read later.
     pub secrets: BTreeMap<PoolName, PathBuf>,
     /// Certificate files of regions, in addition to the compiled-in certificates or in their place.
@@ -102,6 +105,16 @@ pub struct Boxes {
     pub certificates: BTreeMap<Region, PathBuf>,
     /// How many connections one address may have at a time.
     pub peer_connections_max: usize,
+}
+
+/// The role that a pool's boxes prove themselves by.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BoxRole {
+    /// The role: its sessions.
+    pub arn: ArnPattern,
+    /// What AWS shows for an instance with the role: the name of its instance profile, or of the
+    /// task's role.
+    pub shown_as: String,
 }
 
 /// A DynamoDB table that several hosts share.

@@ -79,6 +79,7 @@ async fn start(
         network: None,
         access: Access::default(),
         boxes: None,
+        iam: None,
         webhooks: Webhooks::none(),
         state_dir: state_dir.to_owned(),
         clock,

@@ -13,8 +13,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
-use reeve::{LoginOptions, NetworkOptions, TlsFiles};
-use reeve_sim::store::MemoryLedger;
+use reeve::{Network, TlsFiles};
 use sha2::{Digest as _, Sha256};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
@@ -82,18 +81,13 @@ impl Authority {
     }
 
     /// A door for callers on other machines with these tokens.
-    pub(crate) fn door(&self, tokens: &[&str]) -> NetworkOptions {
+    pub(crate) fn door(&self, tokens: &[&str]) -> Network {
         write_tokens(&self.dir.join("tokens.json"), tokens);
-        NetworkOptions {
+        Network {
             listen: "127.0.0.1:0".parse().unwrap(),
             tls: Some(self.files()),
             tokens: self.dir.join("tokens.json"),
             peer_connections_max: 64,
-            login: LoginOptions {
-                regions: Vec::new(),
-                endpoint: None,
-                ledger: Arc::new(MemoryLedger::default()),
-            },
         }
     }
 

@@ -115,6 +115,7 @@ impl Stage {
             network: None,
             access: everything_on_loopback(),
             boxes: None,
+            iam: None,
             webhooks: Webhooks::none(),
             state_dir: self.state_dir(),
             clock: Clock::start(),

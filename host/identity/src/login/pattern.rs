@@ -67,6 +67,14 @@ impl ArnPattern {
             && self.names.fit(&principal.kind)
     }
 
+    /// The name of the role, if the pattern fits every session of one role and nothing else.
+    pub fn role(&self) -> Option<&str> {
+        match &self.names {
+            Names::Role(name) if !name.is_open => Some(&name.text),
+            _ => None,
+        }
+    }
+
     /// The text that the pattern was read from.
     pub fn as_str(&self) -> &str {
         &self.text

@@ -4,16 +4,16 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use reeve_core::boxes::ProofKind;
+use reeve_core::boxes::ProofKind::{self, IamRole, SharedSecret};
 use reeve_core::compute::Compute;
 use reeve_core::id::PoolName;
 use reeve_core::spec::BoxSpec;
 
 use super::{given, network};
-use crate::config::Boxes;
 use crate::config::file::{self, PoolBoxes, Whole};
 use crate::config::finding::Findings;
 use crate::config::section::At;
+use crate::config::{BoxRole, Boxes};
 
 /// How boxes of a pool with this kind of instance register.
 pub(super) fn of_pool(
@@ -24,7 +24,7 @@ pub(super) fn of_pool(
     let proof = &section.proof;
     if proof.value == ProofKind::InstanceDocument && !compute.is_ec2() {
         let found = "found the proof \"instance-document\", which EC2 writes for its instances and not for Fargate tasks; \
-                     accepted for this pool: \"shared-secret\"";
+                     accepted for this pool: \"iam-role\" or \"shared-secret\"";
         findings.refuse(proof.span.clone(), found);
     }
     BoxSpec {
@@ -41,18 +41,28 @@ pub(super) fn all(findings: &mut Findings<'_>, base: &Path, file: &Whole) -> Opt
     for (name, pool) in &file.pool {
         let Some(section) = &pool.boxes else { continue };
         let proof = &section.value.proof;
-        let by_secret = proof.value == ProofKind::SharedSecret;
+        let section = &section.value;
         let is_plain = |boxes: &file::Boxes| boxes.plaintext.is_some();
+        let is = |kind| proof.value == kind;
         let missing = match boxes {
             None => "there is no [boxes] with `listen`, where they would register",
-            Some(_) if by_secret && section.value.secret_file.is_none() => {
+            Some(_) if is(SharedSecret) && section.secret_file.is_none() => {
                 "there is no `secret_file` next to `proof`, whose secret they would prove themselves with"
             }
-            Some(_) if !by_secret && section.value.secret_file.is_some() => {
+            Some(_) if !is(SharedSecret) && section.secret_file.is_some() => {
                 "there is a `secret_file`, which only boxes with the proof \"shared-secret\" use"
             }
-            Some(boxes) if !by_secret && is_plain(boxes) => {
-                "[boxes] says `plaintext`, and their identity documents would be read on the way and used again"
+            Some(_) if is(IamRole) && section.role.is_none() => {
+                "there is no `role` next to `proof`, which they would prove themselves by"
+            }
+            Some(_) if !is(IamRole) && section.role.is_some() => {
+                "there is a `role`, which only boxes with the proof \"iam-role\" use"
+            }
+            Some(_) if section.role.is_none() && section.instance_profile.is_some() => {
+                "there is an `instance_profile` without the `role` that it has"
+            }
+            Some(boxes) if !is(SharedSecret) && is_plain(boxes) => {
+                "[boxes] says `plaintext`, and their proofs would be read on the way and used again"
             }
             Some(_) => continue,
         };
@@ -67,6 +77,7 @@ pub(super) fn all(findings: &mut Findings<'_>, base: &Path, file: &Whole) -> Opt
     Some(Boxes {
         listen: boxes.listen.value,
         tls: network::of_boxes(findings, base, file, boxes),
+        roles: roles(file),
         secrets: secrets(base, file),
         certificates: certificates
             .into_iter()
@@ -74,6 +85,18 @@ pub(super) fn all(findings: &mut Findings<'_>, base: &Path, file: &Whole) -> Opt
             .collect(),
         peer_connections_max: boxes.peer_connections_max,
     })
+}
+
+/// The role of each pool whose boxes prove themselves by one.
+fn roles(file: &Whole) -> BTreeMap<PoolName, BoxRole> {
+    let of_pool = |(name, pool): &(At<String>, file::Pool)| {
+        let boxes = &pool.boxes.as_ref()?.value;
+        let arn = boxes.role.as_ref()?.value.clone();
+        let profile = given(boxes.instance_profile.as_ref());
+        let shown_as = profile.or_else(|| arn.role().map(str::to_owned))?;
+        Some((PoolName::new(&name.value), BoxRole { arn, shown_as }))
+    };
+    file.pool.iter().filter_map(of_pool).collect()
 }
 
 /// The file of each pool whose boxes share a secret.

@@ -73,6 +73,7 @@ fn config(findings: &mut Findings<'_>, path: &Path, file: &Whole) -> Config {
         }),
         network: network::api(findings, base, file),
         boxes: boxes::all(findings, base, file),
+        login_regions: network::login_regions(findings, file),
         notify: notify::all(findings, base, file),
         aws: Aws {
             profile: given(file.aws.profile.as_ref()),

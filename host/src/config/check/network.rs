@@ -4,11 +4,12 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
+use reeve_core::boxes::ProofKind;
 use reeve_identity::login;
 
 use super::given;
 use crate::config::Network;
-use crate::config::file::{Api, Boxes, Host, TlsSection, Whole};
+use crate::config::file::{Api, Boxes, Host, Pool, TlsSection, Whole};
 use crate::config::finding::Findings;
 use crate::config::section::At;
 use crate::tls::TlsFiles;
@@ -25,17 +26,26 @@ pub(super) fn api(findings: &mut Findings<'_>, base: &Path, file: &Whole) -> Opt
         tls: tls(findings, base, file, &api.value.listen, plain),
         tokens: tokens(base, &file.host, &api.value),
         peer_connections_max: api.value.peer_connections_max,
-        login_regions: login_regions(findings, file, &api.value),
     })
 }
 
-/// The regions that the section names, else those of the pools. Each must have an STS that the host
+/// The regions that `[api]` names, else those of the pools. Each must have an STS that the host
 /// can name.
-fn login_regions(findings: &mut Findings<'_>, file: &Whole, api: &Api) -> Vec<String> {
-    let named = api.login_regions.iter().flat_map(|list| &list.value);
+pub(super) fn login_regions(findings: &mut Findings<'_>, file: &Whole) -> Vec<String> {
+    let by_role = |pool: &Pool| {
+        let boxes = pool.boxes.as_ref();
+        boxes.is_some_and(|boxes| boxes.value.proof.value == ProofKind::IamRole)
+    };
+    if file.api.is_none() && !file.pool.iter().any(|(_, pool)| by_role(pool)) {
+        return Vec::new();
+    }
+    let named = file
+        .api
+        .as_ref()
+        .and_then(|api| api.value.login_regions.as_ref());
     let of_pools = file.pool.iter().map(|(_, pool)| &pool.region);
-    let regions: Vec<_> = match &api.login_regions {
-        Some(_) => named.collect(),
+    let regions: Vec<_> = match named {
+        Some(named) => named.value.iter().collect(),
         None => of_pools.collect(),
     };
     for region in &regions {

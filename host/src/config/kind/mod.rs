@@ -20,9 +20,9 @@ pub(super) use settings::Settings;
 pub(crate) use text::name;
 pub(super) use text::{
     Address, Arns, CertificateNames, Cluster, Container, DimensionValue, FleetName, HttpPath,
-    Loopback, PointerText, PolicyFile, PolicyKey, RegionName, SecurityGroup, Sha256, Subnet,
-    TableName, TagKey, TagValue, TaskDefinition, TemplateText, Text, WebhookAddress, WorkerNames,
-    ZoneName,
+    Loopback, PointerText, PolicyFile, PolicyKey, RegionName, RoleArn, SecurityGroup, Sha256,
+    Subnet, TableName, TagKey, TagValue, TaskDefinition, TemplateText, Text, WebhookAddress,
+    WorkerNames, ZoneName,
 };
 
 /// A kind of value.

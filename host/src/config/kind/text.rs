@@ -113,6 +113,9 @@ parsed! {
     /// Identities of AWS IAM.
     Arns: arn => ArnPattern;
 
+    /// A role of AWS IAM.
+    RoleArn: role_arn => ArnPattern;
+
     /// A name in a certificate, or the beginning of some.
     CertificateNames: str::parse => NamePattern;
 
@@ -363,6 +366,19 @@ fn loopback(text: &str) -> Result<Option<SocketAddr>, String> {
 fn arn(text: &str) -> Result<ArnPattern, String> {
     text.parse::<ArnPattern>()
         .map_err(|error| error.to_string())
+}
+
+fn role_arn(text: &str) -> Result<ArnPattern, String> {
+    let role = text
+        .parse::<ArnPattern>()
+        .ok()
+        .filter(|arn| arn.role().is_some());
+    role.ok_or_else(|| {
+        format!(
+            "found the role {text:?}; accepted: the ARN of one role without its path, such as \
+             arn:aws:iam::123456789012:role/gpu-box"
+        )
+    })
 }
 
 fn address(text: &str) -> Result<SocketAddr, String> {

@@ -122,6 +122,7 @@ pub(crate) async fn start(
         network: None,
         access: Access::default(),
         boxes: None,
+        iam: None,
         webhooks: Webhooks::none(),
         state_dir: state.to_owned(),
         clock,

@@ -88,6 +88,7 @@ pub(crate) fn host_of(workers: usize, policies: &Path) -> Result<()> {
         network: None,
         access: Access::default(),
         boxes: None,
+        iam: None,
         webhooks: Webhooks::none(),
         state_dir: dir.path().join("state"),
         clock: Clock::start(),
