@@ -78,6 +78,10 @@ pub async fn run(config: Config) -> Result<(), ServeError> {
         let cloud = reeve_aws::AwsCloud::connect(reeve_aws::AwsOptions {
             profile: config.aws.profile.clone(),
             endpoint_url: config.aws.endpoint_url.clone(),
+            task_roles: config
+                .boxes
+                .as_ref()
+                .is_some_and(|boxes| !boxes.roles.is_empty()),
             ..Default::default()
         });
         let cloud = Arc::new(cloud.await?);

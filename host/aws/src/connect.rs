@@ -30,6 +30,8 @@ pub struct AwsOptions {
     /// supports CloudWatch's protocol, so demand is unavailable there. `None` is AWS itself, unless
     /// `AWS_ENDPOINT_URL` or the profile sets another.
     pub endpoint_url: Option<String>,
+    /// Whether the roles of Fargate tasks are read, which takes `ecs:DescribeTaskDefinition`.
+    pub task_roles: bool,
     /// The time limits of calls.
     pub timeouts: Timeouts,
 }

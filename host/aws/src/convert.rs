@@ -163,7 +163,7 @@ fn wrong_pointer(code: &str, message: String) -> CloudError {
 
 #[cfg(test)]
 mod tests {
-    use aws_sdk_ec2::types::{InstanceState as Ec2State, Tag};
+    use aws_sdk_ec2::types::{IamInstanceProfile, InstanceState as Ec2State, Tag};
 
     use super::*;
 
@@ -221,11 +221,17 @@ mod tests {
             .private_ip_address("10.0.0.7")
             .public_ip_address("203.0.113.9")
             .launch_time(DateTime::from_millis(1_700_000_000_123))
+            .iam_instance_profile(
+                IamInstanceProfile::builder()
+                    .arn("arn:aws:iam::123456789012:instance-profile/boxes/gpu-box")
+                    .build(),
+            )
             .tags(Tag::builder().key("Name").value("gpu").build())
             .tags(Tag::builder().key("empty").value("").build())
             .build();
         let converted = instance("DescribeInstances", &found).unwrap();
         assert_eq!(converted.id, InstanceId::from("i-0123456789abcdef0"));
+        assert_eq!(converted.role.as_deref(), Some("gpu-box"));
         assert_eq!(converted.private_ip, Some([10, 0, 0, 7].into()));
         assert_eq!(converted.public_ip, Some([203, 0, 113, 9].into()));
         assert_eq!(

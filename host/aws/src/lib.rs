@@ -5,7 +5,7 @@
 //! ```text
 //!   Query ──► query ─────┐                      ┌──► EC2: DescribeInstances, -Status, RunInstances,
 //!                        ├──► region: clients ──┤         Start-, Stop-, TerminateInstances
-//!   Permit ─► mutate ────┘    (of one region)   ├──► ECS: ListTasks, DescribeTasks, RunTask, StopTask
+//!   Permit ─► mutate ────┘    (of one region)   ├──► ECS: ListTasks, DescribeTasks, -TaskDefinition, RunTask, StopTask
 //!                                  │            ├──► SSM: GetParameter, PutParameter
 //!                                  │            └──► CloudWatch: GetMetricData
 //!                                  │
@@ -50,6 +50,7 @@ use reeve_core::guard::Permit;
 use reeve_core::ports::{Cloud, CloudFuture};
 
 pub use crate::connect::{AwsOptions, ConnectError, CredentialsSource, Timeouts};
+use crate::fargate::TaskRoles;
 use crate::region::{Regions, Tuning};
 pub use crate::store::{DynamoOptions, DynamoStore};
 
@@ -59,6 +60,7 @@ pub use crate::store::{DynamoOptions, DynamoStore};
 /// once per permit. Every error keeps the provider's code.
 pub struct AwsCloud {
     regions: Regions,
+    task_roles: TaskRoles,
 }
 
 impl AwsCloud {
@@ -70,13 +72,18 @@ impl AwsCloud {
     /// not respond at the moment is no error here; later calls report it.
     pub async fn connect(options: AwsOptions) -> Result<Self, ConnectError> {
         let base = connect::load(&options).await?;
-        Ok(Self::over(base, options.timeouts, Tuning::default()))
+        let cloud = Self::over(base, options.timeouts, Tuning::default());
+        Ok(Self {
+            task_roles: TaskRoles::new(options.task_roles),
+            ..cloud
+        })
     }
 
     /// The cloud over a given SDK configuration. Each call sets the region itself.
     fn over(base: SdkConfig, timeouts: Timeouts, tuning: Tuning) -> Self {
         Self {
             regions: Regions::new(base, timeouts, tuning),
+            task_roles: TaskRoles::new(false),
         }
     }
 }

@@ -31,7 +31,7 @@ impl AwsCloud {
                 let found = match compute {
                     Compute::Ec2 => describe(&clients.ec2, id).await,
                     Compute::Fargate { cluster } => {
-                        fargate::describe(&clients.ecs, &cluster, id).await
+                        fargate::describe(&clients.ecs, &cluster, id, &self.task_roles).await
                     }
                 };
                 found.map(Reading::Instance)
@@ -52,7 +52,8 @@ impl AwsCloud {
                     Compute::Fargate { cluster } => {
                         let page_tasks = self.regions.scan_page_tasks();
                         let tag = (tag_key.as_str(), tag_values.as_slice());
-                        fargate::scan(&clients.ecs, &cluster, tag, &tasks, page_tasks).await
+                        let reading = (page_tasks, &self.task_roles);
+                        fargate::scan(&clients.ecs, &cluster, tag, &tasks, reading).await
                     }
                 };
                 found.map(Reading::Scan)

@@ -50,6 +50,15 @@ pub(super) fn run(path: &Path) -> anyhow::Result<ExitCode> {
             path.display()
         ))?;
     }
+    let roles = config.boxes.iter().flat_map(|boxes| &boxes.roles);
+    for (pool, role) in roles {
+        print::line(format_args!(
+            "{}: note: boxes of pool {pool} prove themselves by {}; a program that may assume the role can pose as any \
+             of them, so see that the role's trust admits ec2.amazonaws.com or ecs-tasks.amazonaws.com alone",
+            path.display(),
+            role.arn
+        ))?;
+    }
     print::line(format_args!(
         "{}: good (pools: {}, workers: {})",
         path.display(),

@@ -4,13 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use aws_sdk_ecs::Client;
 use aws_sdk_ecs::operation::list_tasks::builders::ListTasksFluentBuilder;
-use aws_sdk_ecs::types::{DesiredStatus, Failure, TaskField};
+use aws_sdk_ecs::types::{DesiredStatus, Failure, Task, TaskField};
 use reeve_core::cloud::{CloudError, TaskScope};
 use reeve_core::id::InstanceId;
 use reeve_core::instance::Instance;
 
 use super::convert;
 use super::mutate::STARTED_BY;
+use super::roles::TaskRoles;
 use crate::error;
 
 const DESCRIBE: &str = "DescribeTasks";
@@ -25,10 +26,15 @@ pub(crate) async fn describe(
     ecs: &Client,
     cluster: &str,
     id: InstanceId,
+    roles: &TaskRoles,
 ) -> Result<Instance, CloudError> {
     let (found, failures) = describe_all(ecs, cluster, vec![id.to_string()]).await?;
-    match (found.into_iter().next(), failures.first()) {
-        (Some(instance), _) => Ok(instance),
+    match (found.first(), failures.first()) {
+        (Some(task), _) => {
+            let mut instance = convert::task(DESCRIBE, task)?;
+            instance.role = roles.read(ecs, task).await?;
+            Ok(instance)
+        }
         (None, Some(failure)) if failure.reason() != Some(MISSING) => Err(undescribed(failure)),
         (None, _) => Ok(Instance::not_visible(id)),
     }
@@ -44,7 +50,7 @@ pub(crate) async fn scan(
     cluster: &str,
     (tag_key, tag_values): (&str, &[String]),
     tasks: &TaskScope,
-    page_tasks: i32,
+    (page_tasks, roles): (i32, &TaskRoles),
 ) -> Result<Vec<Instance>, CloudError> {
     if tag_values.is_empty() {
         return Ok(Vec::new());
@@ -52,9 +58,9 @@ pub(crate) async fn scan(
     let mut found = Found::default();
     for list in lists(ecs, cluster, tasks) {
         let list = list.max_results(page_tasks);
-        turn_pages(ecs, cluster, &list, &mut found).await?;
+        turn_pages((ecs, cluster, roles), &list, &mut found).await?;
     }
-    read_by_id(ecs, cluster, &tasks.ids, page_tasks, &mut found).await?;
+    read_by_id((ecs, cluster, roles), &tasks.ids, page_tasks, &mut found).await?;
     let carries = |instance: &Instance| {
         let value = instance.tags.get(tag_key);
         value.is_some_and(|value| tag_values.contains(value))
@@ -63,6 +69,9 @@ pub(crate) async fn scan(
 }
 
 type Found = BTreeMap<InstanceId, Instance>;
+
+/// Where tasks are described: a cluster, and the roles that are known.
+type At<'a> = (&'a Client, &'a str, &'a TaskRoles);
 
 /// The lists of the scope. `startedBy` excludes every other filter, and gives running tasks only
 /// (ECS API reference, ListTasks).
@@ -92,8 +101,7 @@ fn lists(ecs: &Client, cluster: &str, tasks: &TaskScope) -> Vec<ListTasksFluentB
 
 /// Reads all pages of one list, and describes the tasks of each.
 async fn turn_pages(
-    ecs: &Client,
-    cluster: &str,
+    at: At<'_>,
     list: &ListTasksFluentBuilder,
     found: &mut Found,
 ) -> Result<(), CloudError> {
@@ -107,7 +115,7 @@ async fn turn_pages(
             // The list shows no state that the lists by family have not shown.
             arns.retain(|arn| !found.contains_key(&convert::id(arn)));
         }
-        for instance in describe_page(ecs, cluster, arns).await? {
+        for instance in describe_page(at, arns).await? {
             found.insert(instance.id.clone(), instance);
         }
         let next = page.next_token.filter(|token| !token.is_empty());
@@ -125,8 +133,7 @@ async fn turn_pages(
 /// Describes those of these tasks that no list has shown. A task that ECS calls missing is left out,
 /// as from a list.
 async fn read_by_id(
-    ecs: &Client,
-    cluster: &str,
+    at: At<'_>,
     ids: &BTreeSet<InstanceId>,
     page_tasks: i32,
     found: &mut Found,
@@ -136,7 +143,7 @@ async fn read_by_id(
     let page_tasks = usize::try_from(page_tasks).unwrap_or(1).max(1);
     for page in unlisted.chunks(page_tasks) {
         let tasks = page.iter().map(ToString::to_string).collect();
-        let (described, failures) = describe_all(ecs, cluster, tasks).await?;
+        let (described, failures) = instances(at, tasks).await?;
         let is_missing = |failure: &&Failure| failure.reason() == Some(MISSING);
         if let Some(failure) = failures.iter().find(|it| !is_missing(it)) {
             return Err(undescribed(failure));
@@ -156,16 +163,12 @@ fn may_be_task(id: &InstanceId) -> bool {
 
 /// Describes every task of a page. A listed task that is not described is an error, even if ECS
 /// calls it missing: it proves nothing, and the next scan lists again.
-async fn describe_page(
-    ecs: &Client,
-    cluster: &str,
-    arns: Vec<String>,
-) -> Result<Vec<Instance>, CloudError> {
+async fn describe_page(at: At<'_>, arns: Vec<String>) -> Result<Vec<Instance>, CloudError> {
     if arns.is_empty() {
         return Ok(Vec::new());
     }
     let listed = arns.len();
-    let (found, failures) = describe_all(ecs, cluster, arns).await?;
+    let (found, failures) = instances(at, arns).await?;
     if let Some(failure) = failures.first() {
         return Err(undescribed(failure));
     }
@@ -176,11 +179,25 @@ async fn describe_page(
     Ok(found)
 }
 
+/// Describes these tasks, with their roles where those are known.
+async fn instances(
+    (ecs, cluster, roles): At<'_>,
+    tasks: Vec<String>,
+) -> Result<(Vec<Instance>, Vec<Failure>), CloudError> {
+    let (found, failures) = describe_all(ecs, cluster, tasks).await?;
+    let found = found.iter().map(|task| {
+        let mut instance = convert::task(DESCRIBE, task)?;
+        instance.role = roles.known(task);
+        Ok(instance)
+    });
+    Ok((found.collect::<Result<_, _>>()?, failures))
+}
+
 async fn describe_all(
     ecs: &Client,
     cluster: &str,
     tasks: Vec<String>,
-) -> Result<(Vec<Instance>, Vec<Failure>), CloudError> {
+) -> Result<(Vec<Task>, Vec<Failure>), CloudError> {
     let answer = ecs
         .describe_tasks()
         .cluster(cluster)
@@ -189,10 +206,8 @@ async fn describe_all(
         .send()
         .await
         .map_err(|failure| error::sorted(DESCRIBE, &failure))?;
-    let found = answer.tasks().iter();
-    let found = found.map(|found| convert::task(DESCRIBE, found));
     Ok((
-        found.collect::<Result<_, _>>()?,
+        answer.tasks.unwrap_or_default(),
         answer.failures.unwrap_or_default(),
     ))
 }

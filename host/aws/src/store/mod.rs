@@ -145,6 +145,7 @@ impl DynamoStore {
         let account = AwsOptions {
             profile: options.profile.clone(),
             endpoint_url: options.endpoint_url.clone(),
+            task_roles: false,
             timeouts: Timeouts::default(),
         };
         let base = connect::load(&account).await?;

@@ -337,3 +337,68 @@ async fn a_task_is_described_with_its_tags_and_one_that_is_missing_is_not_visibl
     let error = ask(describe(), vec![answered(&other)]).await.0.unwrap_err();
     assert_eq!(error.kind, CloudErrorKind::Transient, "{error}");
 }
+
+fn with_definition(mut task: Value, revision: u32) -> Value {
+    task["taskDefinitionArn"] =
+        format!("arn:aws:ecs:us-east-1:123456789012:task-definition/agent:{revision}").into();
+    task
+}
+
+fn definition(role: Option<&str>) -> Step {
+    let role = role.map(|role| format!("arn:aws:iam::123456789012:role/boxes/{role}"));
+    answered(&json!({"taskDefinition": {"taskRoleArn": role}}))
+}
+
+async fn role_of(cloud: &crate::AwsCloud) -> Option<String> {
+    match cloud.ask(describe()).await {
+        Ok(Reading::Instance(instance)) => instance.role,
+        other => panic!("not described: {other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn a_task_s_role_is_the_launch_s_or_else_its_definition_s_which_is_read_once() {
+    let plain = || described(&[with_definition(running("one", "chat"), 7)]);
+    let mut named = with_definition(running("one", "chat"), 7);
+    named["overrides"] = json!({"taskRoleArn": "arn:aws:iam::123456789012:role/of-the-launch"});
+    let without = || described(&[with_definition(running("one", "chat"), 8)]);
+    let script = vec![
+        plain(),
+        refusal("AccessDeniedException", "not allowed"),
+        plain(),
+        definition(Some("agent")),
+        plain(),
+        described(&[named]),
+        without(),
+        definition(None),
+        without(),
+    ];
+    let server = ScriptedServer::start(script);
+    let mut cloud = server.cloud().await;
+    cloud.task_roles = crate::fargate::TaskRoles::new(true);
+    let expected = [
+        None,
+        Some("agent"),
+        Some("agent"),
+        Some("of-the-launch"),
+        None,
+        None,
+    ];
+    for expected in expected {
+        assert_eq!(role_of(&cloud).await.as_deref(), expected);
+    }
+    let read = server.operations();
+    let read = read
+        .iter()
+        .filter(|it| *it == "describetaskdefinition")
+        .count();
+    assert_eq!(read, 3, "one was refused");
+}
+
+#[tokio::test]
+async fn without_a_wish_for_roles_no_definition_is_read() {
+    let task = with_definition(running("one", "chat"), 7);
+    let (answer, server) = ask(describe(), vec![described(&[task])]).await;
+    assert!(matches!(answer, Ok(Reading::Instance(it)) if it.role.is_none()));
+    assert_eq!(server.operations(), ["describetasks"]);
+}

@@ -231,13 +231,21 @@ impl Scene<'_> {
                     self.facts.spec.pool
                 ),
             )),
-            None => Err(Refusal::come_back(
-                RefusalCode::RoleNotShown,
-                LATER,
-                format!(
-                    "the provider does not show the role that {id} runs with; it has to be {role:?}"
-                ),
-            )),
+            None => {
+                let needed = match self.facts.pool.compute.is_ec2() {
+                    true => "an instance profile of that name",
+                    false => {
+                        "a task definition with `taskRoleArn`, which the host may read by ecs:DescribeTaskDefinition"
+                    }
+                };
+                Err(Refusal::come_back(
+                    RefusalCode::RoleNotShown,
+                    LATER,
+                    format!(
+                        "the provider does not show that {id} runs with the role {role:?}; it needs {needed}"
+                    ),
+                ))
+            }
         }
     }
 

@@ -65,7 +65,7 @@ fn boxes_that_could_not_register_are_refused_with_what_is_missing() {
         (
             "\"shared-secret\"",
             "\"trust\"",
-            "accepted: `instance-document`, `shared-secret`",
+            "accepted: `instance-document`, `shared-secret`, `iam-role`",
         ),
         (
             "heartbeat_ms = 10000",
@@ -86,6 +86,56 @@ fn boxes_that_could_not_register_are_refused_with_what_is_missing() {
     for (from, to, expected) in cases {
         let error = changed(from, to);
         assert!(error.contains(expected), "{error}");
+    }
+}
+
+#[test]
+fn boxes_prove_themselves_by_the_role_that_their_pool_names() {
+    let doors =
+        "\n[boxes]\nlisten = \"127.0.0.1:7434\"\n\n[pool.gpu.boxes]\nproof = \"iam-role\"\n";
+    let role = "role = \"arn:aws:iam::123456789012:role/gpu-box\"\n";
+    let config = parse(&format!("{GOOD}{doors}{role}")).unwrap();
+    assert_eq!(config.login_regions, ["us-east-1"]);
+    let roles = config.boxes.unwrap().roles;
+    assert_eq!(roles[&PoolName::from("gpu")].shown_as, "gpu-box");
+    let profile = "instance_profile = \"boxes\"\n";
+    let config = parse(&format!("{GOOD}{doors}{role}{profile}")).unwrap();
+    let roles = config.boxes.unwrap().roles;
+    assert_eq!(roles[&PoolName::from("gpu")].shown_as, "boxes");
+    assert_eq!(parse(GOOD).unwrap().login_regions, [""; 0]);
+
+    let open = role.replace("gpu-box", "gpu-*");
+    let with_path = role.replace("role/", "role/boxes/");
+    let plain = doors.replace(
+        "127.0.0.1:7434\"",
+        "10.0.0.5:7434\"\nplaintext = \"a mesh\"",
+    );
+    let cases = [
+        (doors.to_owned(), "there is no `role` next to `proof`"),
+        (
+            format!("{doors}{profile}"),
+            "there is no `role` next to `proof`",
+        ),
+        (
+            format!("{doors}{open}"),
+            "accepted: the ARN of one role without its path",
+        ),
+        (
+            format!("{doors}{with_path}"),
+            "accepted: the ARN of one role without its path",
+        ),
+        (
+            format!("{plain}{role}"),
+            "their proofs would be read on the way",
+        ),
+        (
+            format!("{}{role}", doors.replace("iam-role", "instance-document")),
+            "there is a `role`, which only boxes with the proof \"iam-role\" use",
+        ),
+    ];
+    for (added, expected) in cases {
+        let error = parse(&format!("{GOOD}{added}")).unwrap_err().to_string();
+        assert!(error.contains(expected), "{added}\n{error}");
     }
 }
 
@@ -185,10 +235,7 @@ fn identity_documents_are_not_sent_where_others_read_along() {
     let error = parse(&format!("{GOOD}{documents}"))
         .unwrap_err()
         .to_string();
-    assert!(
-        error.contains("documents would be read on the way"),
-        "{error}"
-    );
+    assert!(error.contains("proofs would be read on the way"), "{error}");
     let local = documents
         .replace("10.0.0.5", "127.0.0.1")
         .replace("plaintext = \"a mesh encrypts\"\n", "");

@@ -134,7 +134,9 @@ fn a_task_does_not_prove_itself_with_a_document_that_only_ec2_writes() {
     let error = parse(&with(&format!("{FARGATE}{boxes}"))).unwrap_err();
     let error = error.to_string();
     assert!(
-        error.contains("not for Fargate tasks; accepted for this pool: \"shared-secret\""),
+        error.contains(
+            "not for Fargate tasks; accepted for this pool: \"iam-role\" or \"shared-secret\""
+        ),
         "{error}"
     );
     pool(&with(&format!("{FARGATE}{WITH_BOXES}")));

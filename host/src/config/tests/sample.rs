@@ -35,6 +35,8 @@ fn with_all(marks: &[&str]) -> String {
 fn with(marks: &[&str]) -> String {
     let excluded = [
         "launch_template =",
+        "role =",
+        "instance_profile =",
         "launch_alternatives =",
         "time_zone =",
         "url =",

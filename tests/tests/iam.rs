@@ -1,4 +1,5 @@
-//! The example of a Lambda function, against the real process: no secret, an identity of AWS IAM.
+//! The examples that sign with an identity of AWS IAM, against the real process: a Lambda function, and a
+//! box by its role. Neither has a secret.
 
 #![allow(
     clippy::expect_used,
@@ -136,6 +137,45 @@ fn a_lambda_function_resolves_its_worker_by_its_role() {
     for secret in ["secret-of-", "token-of-", "rst1."] {
         assert!(!told.contains(secret), "{secret}");
     }
+}
+
+#[test]
+fn a_box_signs_with_its_role_and_is_known_by_the_session() {
+    let emulator = Emulator::start();
+    let running = emulator.launch(NAME);
+    emulator.put_parameter(POINTER, &running);
+    let session = format!("arn:aws:sts::123456789012:assumed-role/gpu-box/{running}");
+    let sts = Sts::new(REGION).with(&caller("BOX"), &session);
+    let in_place = Box::new(move |call: &[u8]| answer(&sts, call));
+    let gateway = Gateway::start_with(&emulator.url(), in_place);
+    let doors = "\n[boxes]\nlisten = \"127.0.0.1:0\"\n\n[pool.gpu.boxes]\nproof = \"iam-role\"\n\
+                 role = \"arn:aws:iam::123456789012:role/gpu-box\"\n";
+    let configuration = configuration_at(&gateway.url()) + doors;
+    let reeve = Reeve::start_in(directory(), &configuration, &CREDENTIALS);
+
+    let signer = caller("BOX");
+    let proof = Command::new(artefacts::python())
+        .arg(artefacts::workspace().join("examples/box/proof.py"))
+        .env("PYTHONDONTWRITEBYTECODE", "1")
+        .env("REEVE_FLEET", "test")
+        .env("AWS_REGION", REGION)
+        .env("AWS_ACCESS_KEY_ID", &signer.access_key)
+        .env("AWS_SECRET_ACCESS_KEY", &signer.secret_key)
+        .env("AWS_SESSION_TOKEN", signer.security_token.as_ref().unwrap())
+        .output()
+        .unwrap();
+    let proof = String::from_utf8_lossy(&proof.stdout);
+    let body = format!("{{\"nonce\": \"drawn by the box at random\", {proof}}}");
+    let body: Value = serde_json::from_str(&body).unwrap();
+    let reply = reeve.say_as_box("/v1/workers/chat/register", None, &body);
+    // The emulator's instances have no profile, so the host stops where AWS would show one.
+    assert_eq!(
+        (reply.status, &reply.body["code"]),
+        (401, &"role_not_shown".into())
+    );
+    let detail = reply.body["detail"].as_str().unwrap();
+    let said = format!("does not show that {running} runs with the role \"gpu-box\"");
+    assert!(detail.contains(&said), "{detail}");
 }
 
 #[test]
