@@ -13,17 +13,17 @@ use std::process::Command;
 
 use reeve_tests::artefacts;
 use reeve_tests::emulator::Emulator;
-use reeve_tests::process::Reeve;
-use reeve_tests::scene::{CREDENTIALS, NAME, POINTER, configuration, directory};
+use reeve_tests::process::{Reeve, say_over_tls};
+use reeve_tests::scene::{CREDENTIALS, NAME, POINTER, RESOLVE, configuration, directory};
 use serde_json::{Value, json};
 
 /// Requests of the random phase to each operation. The systematic phase sends about as many.
 const EXAMPLES: &str = "25";
 const SECRET: &str = "the shared secret of this pool's boxes";
 
-/// A host with every door, a worker that runs, and the certificates in `tls`.
-fn host(emulator: &Emulator) -> Reeve {
-    emulator.put_parameter(POINTER, &emulator.launch(NAME));
+/// A host with every door, with the certificates in `tls`, whose worker runs on this instance.
+fn host(emulator: &Emulator, instance: &str) -> Reeve {
+    emulator.put_parameter(POINTER, instance);
     let directory = directory();
     run(Command::new(artefacts::reeve_binary())
         .args(["tls", "init", "--name", "localhost", "--dir"])
@@ -111,7 +111,8 @@ fn play(reeve: &Reeve, url: &str, document: &Value, token: Option<&str>) {
 #[test]
 fn every_door_does_what_the_document_says() {
     let emulator = Emulator::start();
-    let reeve = host(&emulator);
+    let instance = emulator.launch(NAME);
+    let reeve = host(&emulator, &instance);
     let configuration = reeve.directory().join("reeve.toml");
     let token = run(Command::new(artefacts::reeve_binary())
         .args(["token", "create", "tests", "--config"])
@@ -120,15 +121,24 @@ fn every_door_does_what_the_document_says() {
     let network = format!("https://localhost:{}", reeve.network_address().port());
     let boxes = format!("https://localhost:{}", reeve.boxes_address().port());
 
-    play(&reeve, &local, &document("local", None), None);
+    // First the box, whose token counts until the other doors end its instance.
+    assert_eq!(reeve.get(RESOLVE).status, 200);
+    let proof =
+        json!({"nonce": "drawn by the box at random", "instance": instance, "secret": SECRET});
+    let register = format!("{boxes}/v1/workers/chat/register");
+    let authority = reeve.directory().join("tls/authority.pem");
+    let registered = say_over_tls(&authority, &register, None, &proof);
+    assert_eq!(registered.status, 200, "{}", registered.body);
+    let of_box = registered.body["token"].as_str().unwrap();
     play(
         &reeve,
-        &network,
-        &document("network", Some("token")),
-        Some(token.trim()),
+        &boxes,
+        &document("boxes", Some("box")),
+        Some(of_box),
     );
-    // A box has its token for the hours that a test does not last; each register gives a new one.
-    play(&reeve, &boxes, &document("boxes", Some("box")), None);
+    play(&reeve, &local, &document("local", None), None);
+    let of_network = document("network", Some("token"));
+    play(&reeve, &network, &of_network, Some(token.trim()));
     assert_eq!(reeve.get("/healthz").status, 200);
     let log = reeve.log();
     assert!(

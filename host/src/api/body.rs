@@ -7,7 +7,7 @@ use reeve_core::id::InstanceId;
 use reeve_core::text;
 use serde::de::{DeserializeOwned, Error as _};
 use serde::{Deserialize, Deserializer};
-use serde_json::Number;
+use serde_json::{Map, Number, Value};
 use utoipa::ToSchema;
 
 use super::problem::Problem;
@@ -52,6 +52,17 @@ pub(super) fn whole<'de, D: Deserializer<'de>>(json: D) -> Result<u64, D::Error>
             "found {found}; accepted: a whole number, at least 0"
         ))
     })
+}
+
+/// Reads a member that is an object, missing or `null`: serde would read an array as well.
+pub(super) fn object<'de, T, D>(json: D) -> Result<Option<T>, D::Error>
+where
+    T: DeserializeOwned,
+    D: Deserializer<'de>,
+{
+    let found = Option::<Map<String, Value>>::deserialize(json)?;
+    let read = |map| serde_json::from_value(Value::Object(map)).map_err(D::Error::custom);
+    found.map(read).transpose()
 }
 
 /// Reads a body of at most `bytes_max` bytes as JSON, whatever its content type. An empty body is
@@ -100,12 +111,51 @@ pub(super) async fn bytes(body: Body, bytes_max: usize) -> Result<Bytes, Problem
 /// They do not parse.
 pub(super) fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
     let text: &[u8] = if bytes.is_empty() { b"{}" } else { bytes };
+    // serde would read an array of the members' values as well.
+    if !text.trim_ascii_start().starts_with(b"{") {
+        let detail =
+            "the body is no JSON object; accepted: {…}, or nothing where no member is required";
+        return Err(Problem::bad_request(detail.to_owned()));
+    }
     serde_json::from_slice(text).map_err(|error| Problem::bad_request(format!("the body: {error}")))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[derive(Debug, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Outer {
+        #[serde(default, deserialize_with = "object")]
+        inner: Option<Inner>,
+    }
+
+    #[derive(Debug, Deserialize)]
+    struct Inner {
+        text: String,
+    }
+
+    #[test]
+    fn an_array_is_no_object_at_any_depth() {
+        let read = |json: &str| parse::<Outer>(json.as_bytes()).ok();
+        let text = |outer: Outer| outer.inner.map(|inner| inner.text);
+        for json in ["", " {}", r#"{"inner": null}"#] {
+            assert_eq!(text(read(json).unwrap()), None, "{json}");
+        }
+        let found = read(r#" {"inner": {"text": "a"}}"#).unwrap();
+        assert_eq!(text(found).as_deref(), Some("a"));
+        for json in [
+            "[]",
+            "[null]",
+            "null",
+            "1",
+            r#"{"inner": ["a"]}"#,
+            r#"{"inner": []}"#,
+        ] {
+            assert!(read(json).is_none(), "{json}");
+        }
+    }
 
     #[test]
     fn a_whole_number_may_be_written_with_a_fraction_of_zero() {

@@ -37,6 +37,7 @@ pub(super) struct RegisterBody {
     document: Option<String>,
     /// A login with the role of the box's instance or task. The instance is the session's name, and
     /// no member of the request.
+    #[serde(default, deserialize_with = "body::object")]
     login: Option<Login>,
     /// The box's instance, where the proof is a shared secret.
     instance: Option<Instance>,

@@ -64,8 +64,10 @@ pub(super) struct Busy {
 #[serde(deny_unknown_fields)]
 pub(super) struct Heartbeat {
     /// `spot/instance-action` of the metadata; missing or `null` without a notice.
+    #[serde(default, deserialize_with = "body::object")]
     instance_action: Option<InstanceAction>,
     /// `events/recommendations/rebalance` of the metadata; missing or `null` without a notice.
+    #[serde(default, deserialize_with = "body::object")]
     rebalance: Option<Rebalance>,
 }
 

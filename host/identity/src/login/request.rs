@@ -64,15 +64,19 @@ impl Login {
     /// error says where, and quotes nothing: `serde_json`'s own error can contain a secret.
     pub fn read(json: &[u8]) -> Result<Self, LoginError> {
         within("body", json.len(), LOGIN_BYTES_MAX)?;
-        serde_json::from_slice(json).map_err(|error| LoginError::Malformed {
+        let malformed = |found| LoginError::Malformed {
             member: "body",
             expected: "JSON with the texts region, authorization, x-amz-date and, for temporary \
                        credentials, x-amz-security-token, each once and no other",
-            found: format!(
-                "something else at line {}, column {}",
-                error.line(),
-                error.column()
-            ),
+            found,
+        };
+        // serde would read an array of the members' values as well.
+        if !json.trim_ascii_start().starts_with(b"{") {
+            return Err(malformed("no object".to_owned()));
+        }
+        serde_json::from_slice(json).map_err(|error| {
+            let (line, column) = (error.line(), error.column());
+            malformed(format!("something else at line {line}, column {column}"))
         })
     }
 
