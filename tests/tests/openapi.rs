@@ -17,6 +17,9 @@ use reeve_tests::process::{Reeve, say_over_tls};
 use reeve_tests::scene::{CREDENTIALS, NAME, POINTER, RESOLVE, configuration, directory};
 use serde_json::{Value, json};
 
+/// The seed of the random requests, unless the variable names another.
+const SEED: &str = "7";
+const SEED_VARIABLE: &str = "REEVE_OPENAPI_SEED";
 /// Requests of the random phase to each operation. The systematic phase sends about as many.
 const EXAMPLES: &str = "25";
 const SECRET: &str = "the shared secret of this pool's boxes";
@@ -82,6 +85,7 @@ fn document(door: &str, shows: Option<&str>) -> Value {
 fn play(reeve: &Reeve, url: &str, document: &Value, token: Option<&str>) {
     let file = reeve.directory().join("openapi.json");
     fs::write(&file, document.to_string()).unwrap();
+    let seed = std::env::var(SEED_VARIABLE).unwrap_or_else(|_| SEED.to_owned());
     let mut schemathesis = Command::new(artefacts::schemathesis());
     schemathesis
         .arg("--config-file")
@@ -91,6 +95,7 @@ fn play(reeve: &Reeve, url: &str, document: &Value, token: Option<&str>) {
         .args(["--url", url, "--tls-verify"])
         .arg(reeve.directory().join("tls/authority.pem"))
         .args(["--phases", "coverage,fuzzing", "--max-examples", EXAMPLES])
+        .args(["--seed", &seed])
         .args([
             "--continue-on-failure",
             "--no-color",

@@ -204,8 +204,7 @@ fn one_line() -> Object {
 
 /// One line of text for people. `None`: it is empty.
 fn line(what: &str, text: Option<String>) -> Result<Option<String>, Problem> {
-    let text = text.map(|text| text.trim().to_owned());
-    let text = text.filter(|text| !text.is_empty());
+    let text = text.filter(|text| !text.trim().is_empty() || text.contains(is_unsafe));
     match &text {
         Some(found) if found.contains(is_unsafe) => Err(Problem::bad_request(format!(
             "the {what} has control characters or hidden ones; accepted is one line of text"
@@ -214,6 +213,6 @@ fn line(what: &str, text: Option<String>) -> Result<Option<String>, Problem> {
             "the {what} has {} bytes; accepted are at most {TEXT_BYTES_MAX}",
             found.len()
         ))),
-        _ => Ok(text),
+        _ => Ok(text.map(|text| text.trim().to_owned())),
     }
 }
