@@ -206,6 +206,35 @@ async fn a_body_that_does_not_come_is_not_waited_for() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_refusal_reaches_a_client_that_still_sends_and_its_connection_lives_on() {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let stage = Stage::new();
+    let host = stage.start().await;
+    let mut stream = tokio::net::TcpStream::connect(host.address().unwrap())
+        .await
+        .unwrap();
+    // Refused by the head alone, and by a handler that reads no body.
+    let refused = [("/v1/nothing", "404"), ("/v1/workers/nobody/pause", "404")];
+    for (path, status) in refused {
+        let head =
+            format!("POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 4000\r\n\r\n");
+        stream.write_all(head.as_bytes()).await.unwrap();
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+        for _ in 0..4 {
+            stream.write_all(&[b'x'; 1000]).await.unwrap();
+        }
+        let mut answer = vec![0; 8192];
+        let length = stream.read(&mut answer).await.unwrap();
+        let answer = String::from_utf8_lossy(&answer[..length]);
+        assert!(
+            answer.starts_with(&format!("HTTP/1.1 {status}")),
+            "{answer:?}"
+        );
+    }
+    end(host).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_page_of_another_site_can_neither_command_nor_ask() {
     let stage = Stage::new();
     let host = stage.start().await;

@@ -9,13 +9,14 @@
 //!   [`paths`]: every path, and the role that it takes. [`openapi`]: the same for programs. [`door`]: checks every
 //!   request. [`refusals`]: what is refused of any bytes, for fuzzing.
 //! - [`listen`]: sockets. [`server`]: connections. [`admission`]: which connections of boxes are
-//!   accepted.
+//!   accepted. [`leftover`]: what handlers leave of a body.
 
 mod admission;
 mod body;
 mod door;
 mod health;
 mod json;
+mod leftover;
 mod listen;
 mod login;
 pub(crate) mod openapi;

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::serve::Listener;
+use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
@@ -19,6 +20,7 @@ use tokio::time::timeout;
 
 use super::admission::{Admission, Peer, Place};
 use super::door::{Door, SentBy};
+use super::leftover;
 use crate::access::{Caller, Credentials};
 use crate::tls::{self, Tls};
 
@@ -165,12 +167,15 @@ async fn http_1(
     place: &Arc<Place>,
     sent_by: &SentBy,
 ) {
-    let service = service_fn(move |mut request: hyper::Request<_>| async move {
+    let service = service_fn(move |request: hyper::Request<Incoming>| async move {
         let _under_way = place.begin_request();
+        let (mut request, leftover) = leftover::keep(request);
         if place.peer() != THIS_MACHINE {
             request.extensions_mut().insert(Peer(place.peer()));
         }
-        Ok::<_, Infallible>(door.pass(request, sent_by).await)
+        let response = door.pass(request, sent_by).await;
+        leftover.discard().await;
+        Ok::<_, Infallible>(response)
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
