@@ -8,11 +8,13 @@
     reason = "a test that cannot set up its world should stop loudly"
 )]
 
+#[path = "../support/sts.rs"]
+mod sts;
+
 use std::fs;
 use std::process::{Command, Output};
-use std::time::SystemTime;
 
-use reeve_identity::testing::sts::{Caller, Request, Sts};
+use reeve_identity::testing::sts::{Caller, Sts};
 use reeve_tests::artefacts;
 use reeve_tests::emulator::{Emulator, REGION};
 use reeve_tests::gateway::Gateway;
@@ -31,36 +33,6 @@ fn caller(name: &str) -> Caller {
         secret_key: format!("secret-of-{name}"),
         security_token: Some(format!("token-of-{name}")),
     }
-}
-
-/// Answers calls to STS as AWS does. The emulator accepts any signature.
-fn answer(sts: &Sts, call: &[u8]) -> Option<Vec<u8>> {
-    let text = String::from_utf8_lossy(call);
-    let (head, body) = text.split_once("\r\n\r\n")?;
-    if !body.contains("Action=GetCallerIdentity") {
-        return None;
-    }
-    let mut lines = head.lines();
-    let mut words = lines.next()?.split(' ');
-    let headers = lines.filter_map(|line| line.split_once(':'));
-    let request = Request {
-        method: words.next()?,
-        path: words.next()?,
-        query: "",
-        headers: headers
-            .map(|(name, value)| (name.to_owned(), value.trim().to_owned()))
-            .collect(),
-        body: body.as_bytes(),
-    };
-    let now = jiff::Timestamp::try_from(SystemTime::now()).unwrap();
-    let answer = sts.answer(&request, now);
-    let head = format!(
-        "HTTP/1.1 {} -\r\nContent-Type: {}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
-        answer.status,
-        answer.content_type,
-        answer.body.len()
-    );
-    Some((head + &answer.body).into_bytes())
 }
 
 /// Runs the handler of the example twice in one process, as Lambda does, and prints both results.
@@ -92,7 +64,7 @@ fn a_lambda_function_resolves_its_worker_by_its_role() {
     let sts = Sts::new(REGION)
         .with(&caller("CHAT"), SESSION)
         .with(&caller("OTHER"), ANOTHER);
-    let in_place = Box::new(move |call: &[u8]| answer(&sts, call));
+    let in_place = Box::new(move |call: &[u8]| sts::answer(&sts, call));
     let gateway = Gateway::start_with(&emulator.url(), in_place);
     let directory = directory();
     let made = Command::new(artefacts::reeve_binary())
@@ -146,7 +118,7 @@ fn a_box_signs_with_its_role_and_is_known_by_the_session() {
     emulator.put_parameter(POINTER, &running);
     let session = format!("arn:aws:sts::123456789012:assumed-role/gpu-box/{running}");
     let sts = Sts::new(REGION).with(&caller("BOX"), &session);
-    let in_place = Box::new(move |call: &[u8]| answer(&sts, call));
+    let in_place = Box::new(move |call: &[u8]| sts::answer(&sts, call));
     let gateway = Gateway::start_with(&emulator.url(), in_place);
     let doors = "\n[boxes]\nlisten = \"127.0.0.1:0\"\n\n[pool.gpu.boxes]\nproof = \"iam-role\"\n\
                  role = \"arn:aws:iam::123456789012:role/gpu-box\"\n";

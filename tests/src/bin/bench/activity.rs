@@ -19,7 +19,7 @@ use tokio::task::JoinSet;
 use crate::http::{
     CONSTANT, FLEET, RESOLVE, WORKER, address, serve_constant, start_host, steady_answer,
 };
-use crate::load::{Asked, Connection, Load, MANY, WARM_UP, generate, middle};
+use crate::load::{Asked, Connection, Load, MANY, Shown, WARM_UP, generate, middle};
 use crate::measure::median;
 
 const DELIVERED: &str = "/v1/workers/chat/delivered";
@@ -27,6 +27,10 @@ const DELIVERED: &str = "/v1/workers/chat/delivered";
 const STORED: &[u8] = br#"{"outcome":"stored"}"#;
 const REPORT: Asked<'_> = Asked {
     path: DELIVERED,
+    shown: Shown {
+        tls: None,
+        token: None,
+    },
     body: Some("{}"),
     answer: Some(STORED),
 };
@@ -55,7 +59,7 @@ pub(crate) fn measure_sqlite(policies: &Path) -> Result<Sqlite> {
     let state = tempfile::tempdir_in(policies.parent().unwrap_or(policies))?;
     let store = Arc::new(SqliteStore::open(state.path().join("workers.db"))?);
     let host = begin(&runtime, policies, state.path(), store)?;
-    let constant = serve_constant(&runtime, STORED.into())?;
+    let constant = serve_constant(&runtime, STORED.into(), None)?;
     let asked = Asked {
         path: CONSTANT,
         ..REPORT
@@ -108,7 +112,7 @@ fn begin(
     state: &Path,
     store: Arc<dyn Store>,
 ) -> Result<RunningHost> {
-    let host = runtime.block_on(start_host(policies, state, store))?;
+    let host = runtime.block_on(start_host(policies, state, store, None))?;
     steady_answer(address(&host)?, RESOLVE)?;
     let body = Connection::asking(address(&host)?, REPORT)?.ask()?.body;
     ensure!(

@@ -7,6 +7,7 @@ use crate::http::Http;
 use crate::memory::Memory;
 use crate::neighbours::Neighbours;
 use crate::report::Measured;
+use crate::tls::OverTls;
 
 /// An aim, and whether it was reached.
 pub(crate) struct Aim {
@@ -26,6 +27,7 @@ pub(crate) fn of(measured: &Measured) -> Vec<Aim> {
             of_throughput(&measured.http),
             of_reports(&measured.in_sqlite),
         ])
+        .chain(of_tls(&measured.over_tls))
         .chain(measured.memory.iter().map(of_scan))
         .chain([of_neighbours(&measured.neighbours)])
         .chain(of_bombs(&measured.bombs))
@@ -137,4 +139,23 @@ fn of_throughput(http: &Http) -> Aim {
         bound_by: "a resolve also pays for matching the path, two layers, the route's atomic read and \
                    counter, and rendering the remaining validity",
     }
+}
+
+fn of_tls(over_tls: &OverTls) -> Vec<Aim> {
+    let constant = over_tls.constant.per_s;
+    let aim = |how: &str, per_s: f64| {
+        let share = 100.0 * per_s / constant;
+        Aim {
+            what: format!(
+                "a resolve over TLS, by {how}, at 80 % or more of the constant's throughput"
+            ),
+            reached: share >= 80.0,
+            found: format!("{share:.0} %"),
+            bound_by: "a resolve also pays for the token's hash, the caller's pace and its rules",
+        }
+    };
+    vec![
+        aim("a token", over_tls.by_token.per_s),
+        aim("a session", over_tls.by_session.per_s),
+    ]
 }

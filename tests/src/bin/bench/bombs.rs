@@ -123,7 +123,7 @@ async fn start_host(policies: &Path, state: &Path) -> Result<RunningHost> {
     let limits = reeve_policy::Limits::default();
     let policies = Policies::compiled_in_children(policies, bindings, limits)?;
     let store = Arc::new(MemoryStore::new(false));
-    start(spec, policies, (world, clock), store, state).await
+    start(spec, policies, (world, clock), store, (state, None)).await
 }
 
 /// Puts a bomb where a pool's sound policy was.

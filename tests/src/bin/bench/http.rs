@@ -17,7 +17,8 @@ use axum::routing::any;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
-use reeve::{Access, Clock, Host, HostOptions, Policies, RunningHost, Webhooks};
+use reeve::config::Network;
+use reeve::{Access, Clock, Host, HostOptions, IamOptions, Policies, RunningHost, Webhooks};
 use reeve_core::compute::Compute;
 use reeve_core::id::{PointerName, PoolName, Region, WorkerId};
 use reeve_core::instance::TAG_WORKER;
@@ -29,8 +30,11 @@ use reeve_policy::Binding;
 use reeve_sim::embedded::EmbeddedCloud;
 use reeve_sim::store::MemoryStore;
 use reeve_sim::world::{Boot, World};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
 use tokio::runtime::{Builder, Runtime};
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::rustls::ServerConfig;
 
 use crate::load::{Asked, Connection, FEW, Load, generate, middle};
 
@@ -40,8 +44,8 @@ pub(crate) const POOL: &str = "bench";
 pub(crate) const RESOLVE: &str = "/v1/workers/chat/resolve";
 pub(crate) const CONSTANT: &str = "/v1/workers/chat/constant";
 /// The number of turns of each server.
-const ROUNDS: usize = 9;
-const TURN: Duration = Duration::from_millis(600);
+pub(crate) const ROUNDS: usize = 9;
+pub(crate) const TURN: Duration = Duration::from_millis(600);
 /// The time in which the host must find its worker.
 const STEADY_MAX: Duration = Duration::from_secs(10);
 
@@ -56,9 +60,9 @@ pub(crate) fn measure(policies: &Path) -> Result<Http> {
     let runtime = Builder::new_multi_thread().enable_all().build()?;
     let state = tempfile::tempdir()?;
     let store = Arc::new(MemoryStore::new(false));
-    let host = runtime.block_on(start_host(policies, state.path(), store))?;
+    let host = runtime.block_on(start_host(policies, state.path(), store, None))?;
     let body = steady_answer(address(&host)?, RESOLVE)?;
-    let constant = serve_constant(&runtime, body.into())?;
+    let constant = serve_constant(&runtime, body.into(), None)?;
 
     let (mut resolves, mut constants) = (Vec::new(), Vec::new());
     for round in 0..ROUNDS {
@@ -83,9 +87,15 @@ pub(crate) fn measure(policies: &Path) -> Result<Http> {
 fn get_of(path: &str) -> Asked<'_> {
     Asked {
         path,
-        body: None,
-        answer: None,
+        ..Asked::default()
     }
+}
+
+/// The door for callers on other machines, and who may ask for what.
+pub(crate) struct Door {
+    pub(crate) network: Network,
+    pub(crate) access: Access,
+    pub(crate) iam: IamOptions,
 }
 
 /// The real shell with the standard policies on an embedded world whose one worker runs.
@@ -93,6 +103,7 @@ pub(crate) async fn start_host(
     policies: &Path,
     state: &Path,
     store: Arc<dyn Store>,
+    door: Option<Door>,
 ) -> Result<RunningHost> {
     let clock = Clock::start();
     let pointer = PointerName::from("/bench/chat");
@@ -100,7 +111,8 @@ pub(crate) async fn start_host(
     let id = world.launch_elsewhere("i-0a1b2c3d4e5f00001", (TAG_WORKER, WORKER), Boot::instant());
     world.place_pointer(&pointer, id.as_str());
     let policies = Policies::new(policies, bindings(), reeve_policy::Limits::default())?;
-    start(fleet(pointer), policies, (world, clock), store, state).await
+    let at = (state, door);
+    start(fleet(pointer), policies, (world, clock), store, at).await
 }
 
 /// The real shell for this fleet on this embedded world.
@@ -109,8 +121,12 @@ pub(crate) async fn start(
     policies: Policies,
     (world, clock): (World, Clock),
     store: Arc<dyn Store>,
-    state: &Path,
+    (state, door): (&Path, Option<Door>),
 ) -> Result<RunningHost> {
+    let (network, access, iam) = match door {
+        None => (None, Access::default(), None),
+        Some(door) => (Some(door.network), door.access, Some(door.iam)),
+    };
     let cloud = EmbeddedCloud::new(world, Arc::new(move || clock.now()));
     let host = Host::start(HostOptions {
         spec,
@@ -119,10 +135,10 @@ pub(crate) async fn start(
         store,
         listen: Some(any_port()),
         socket: None,
-        network: None,
-        access: Access::default(),
+        network,
+        access,
         boxes: None,
-        iam: None,
+        iam,
         webhooks: Webhooks::none(),
         state_dir: state.to_owned(),
         clock,
@@ -197,7 +213,12 @@ pub(crate) fn steady_answer(address: SocketAddr, path: &str) -> Result<Vec<u8>> 
 }
 
 /// Starts a server that returns one of the resolve's responses, byte for byte, on a free port.
-pub(crate) fn serve_constant(runtime: &Runtime, body: Bytes) -> Result<SocketAddr> {
+pub(crate) fn serve_constant(
+    runtime: &Runtime,
+    body: Bytes,
+    tls: Option<Arc<ServerConfig>>,
+) -> Result<SocketAddr> {
+    let tls = tls.map(TlsAcceptor::from);
     let answer = move || {
         let headers = [
             (header::CONTENT_TYPE, "application/json"),
@@ -211,17 +232,30 @@ pub(crate) fn serve_constant(runtime: &Runtime, body: Bytes) -> Result<SocketAdd
     let address = listener.local_addr()?;
     runtime.spawn(async move {
         while let Ok((stream, _)) = listener.accept().await {
-            let service = TowerToHyperService::new(router.clone());
-            // As in the shell: a client has 10 s for the head of a request.
-            let connection = http1::Builder::new()
-                .timer(TokioTimer::new())
-                .header_read_timeout(Duration::from_secs(10))
-                .serve_connection(TokioIo::new(stream), service);
+            let (service, tls) = (TowerToHyperService::new(router.clone()), tls.clone());
             // The connection ends when the load closes it.
-            tokio::spawn(async { drop(connection.await) });
+            tokio::spawn(async move {
+                match tls {
+                    None => serve(stream, service).await,
+                    Some(tls) => {
+                        if let Ok(stream) = tls.accept(stream).await {
+                            serve(stream, service).await;
+                        }
+                    }
+                }
+            });
         }
     });
     Ok(address)
+}
+
+async fn serve(stream: impl AsyncRead + AsyncWrite + Unpin, service: TowerToHyperService<Router>) {
+    // As in the shell: a client has 10 s for the head of a request.
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(Duration::from_secs(10))
+        .serve_connection(TokioIo::new(stream), service);
+    drop(connection.await);
 }
 
 /// Where the host listens.

@@ -3,11 +3,14 @@
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use serde::{Deserialize, Serialize};
+use tokio_rustls::rustls::pki_types::ServerName;
+use tokio_rustls::rustls::{ClientConfig, ClientConnection, StreamOwned};
 
 use crate::measure::{median, percentile};
 
@@ -31,12 +34,20 @@ pub(crate) struct Load {
 }
 
 /// A request: a GET of the path, or a POST of the body to it.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Default)]
 pub(crate) struct Asked<'a> {
     pub(crate) path: &'a str,
+    pub(crate) shown: Shown<'a>,
     pub(crate) body: Option<&'a str>,
     /// The only body that counts as a response; `None`: any body counts.
     pub(crate) answer: Option<&'a [u8]>,
+}
+
+/// How a connection is made, and what its requests show. By default without TLS, and nothing.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Shown<'a> {
+    pub(crate) tls: Option<&'a Arc<ClientConfig>>,
+    pub(crate) token: Option<&'a str>,
 }
 
 /// A response.
@@ -47,10 +58,16 @@ pub(crate) struct Answer {
 
 /// A keep-alive connection.
 pub(crate) struct Connection {
-    stream: TcpStream,
+    stream: Box<dyn Stream>,
+    address: SocketAddr,
     request: Vec<u8>,
     buffer: Vec<u8>,
 }
+
+/// What requests are sent through.
+trait Stream: Read + Write + Send {}
+
+impl<T: Read + Write + Send> Stream for T {}
 
 /// The median of each figure.
 pub(crate) fn middle(loads: &[Load]) -> Load {
@@ -118,16 +135,20 @@ impl Connection {
     pub(crate) fn open(address: SocketAddr, path: &str) -> Result<Self> {
         let asked = Asked {
             path,
-            body: None,
-            answer: None,
+            ..Asked::default()
         };
         Self::asking(address, asked)
     }
 
     /// Connects. Every request will be this one.
     pub(crate) fn asking(address: SocketAddr, asked: Asked<'_>) -> Result<Self> {
-        let Asked { path, body, .. } = asked;
-        let head = format!("{path} HTTP/1.1\r\nhost: {address}\r\n");
+        let Asked {
+            path, body, shown, ..
+        } = asked;
+        let mut head = format!("{path} HTTP/1.1\r\nhost: {address}\r\n");
+        if let Some(token) = shown.token {
+            head += &format!("authorization: Bearer {token}\r\n");
+        }
         let request = match body {
             None => format!("GET {head}\r\n"),
             Some(body) => {
@@ -139,18 +160,26 @@ impl Connection {
             TcpStream::connect(address).with_context(|| format!("cannot reach {address}"))?;
         stream.set_nodelay(true)?;
         stream.set_read_timeout(Some(PATIENCE))?;
+        let stream: Box<dyn Stream> = match shown.tls {
+            None => Box::new(stream),
+            Some(tls) => {
+                let name = ServerName::try_from("localhost")?;
+                let session = ClientConnection::new(Arc::clone(tls), name)?;
+                Box::new(StreamOwned::new(session, stream))
+            }
+        };
         Ok(Self {
             stream,
+            address,
             request: request.into_bytes(),
             buffer: Vec::with_capacity(4096),
         })
     }
 
     /// Every further request will be a GET of this path.
-    pub(crate) fn turn_to(&mut self, path: &str) -> Result<()> {
-        let address = self.stream.peer_addr()?;
+    pub(crate) fn turn_to(&mut self, path: &str) {
+        let address = self.address;
         self.request = format!("GET {path} HTTP/1.1\r\nhost: {address}\r\n\r\n").into_bytes();
-        Ok(())
     }
 
     /// Sends the request once and reads the whole response.

@@ -5,6 +5,8 @@
 //!   compared with a component that does nothing.
 //! - [`http`]: a resolve through the whole shell, compared with a constant handler. [`load`] sends
 //!   the requests.
+//! - [`tls`]: the same over TLS, with a token and with a session of a login by AWS IAM, whose STS is
+//!   [`sts`].
 //! - [`activity`]: the same for a report that is durable in SQLite, and in an emulator's DynamoDB.
 //! - [`store`]: changes of a worker's record, compared with the syncs of the disk.
 //! - [`memory`]: the resident memory of a host with many workers, and the cost of a scan of them.
@@ -39,6 +41,9 @@ mod rego;
 mod reloads;
 mod report;
 mod store;
+#[path = "../../../support/sts.rs"]
+mod sts;
+mod tls;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -70,6 +75,7 @@ fn main() -> Result<ExitCode> {
     let report = Report::new(&Measured {
         decisions: decisions::measure(&policies)?,
         http: http::measure(&policies)?,
+        over_tls: tls::measure(&policies)?,
         in_sqlite: activity::measure_sqlite(&policies)?,
         in_dynamodb: activity::measure_dynamodb(&policies)?,
         durable: store::measure(policies.parent().unwrap_or(&policies))?,

@@ -210,6 +210,7 @@ impl Crowd {
             private_ip: Some(IpAddr::from([10, 0, 0, 1])),
             public_ip: None,
             launched_at: None,
+            role: None,
             state_reason: None,
             tags: [(TAG_WORKER.to_owned(), value.to_owned())].into(),
         }

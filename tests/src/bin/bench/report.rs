@@ -9,11 +9,12 @@ use crate::aims::{self, Aim};
 use crate::bombs::Bombs;
 use crate::decisions::Decision;
 use crate::http::Http;
-use crate::load::MANY;
+use crate::load::{Load, MANY};
 use crate::memory::Memory;
 use crate::neighbours::Neighbours;
 use crate::reloads::Reloads;
 use crate::store::Durable;
+use crate::tls::OverTls;
 
 /// One figure.
 struct Line {
@@ -43,6 +44,7 @@ impl Line {
 pub(crate) struct Measured {
     pub(crate) decisions: Vec<Decision>,
     pub(crate) http: Http,
+    pub(crate) over_tls: OverTls,
     pub(crate) in_sqlite: Sqlite,
     pub(crate) in_dynamodb: Dynamodb,
     pub(crate) durable: Durable,
@@ -73,6 +75,7 @@ impl Report {
         });
         lines.extend(measured.decisions.iter().flat_map(of_decision));
         lines.extend(of_http(&measured.http));
+        lines.extend(of_tls(&measured.over_tls));
         lines.extend(of_activity(&measured.in_sqlite, &measured.in_dynamodb));
         lines.extend(of_store(&measured.durable));
         lines.extend(measured.memory.iter().flat_map(of_memory));
@@ -494,6 +497,39 @@ fn of_http(http: &Http) -> Vec<Line> {
             constant.p99_us,
             "us",
             none(),
+        ),
+    ]
+}
+
+fn of_tls(over_tls: &OverTls) -> Vec<Line> {
+    let constant = over_tls.constant.per_s;
+    let share = |load: &Load| format!("{:.0} % of the constant", 100.0 * load.per_s / constant);
+    let of = |key: &str, name: &str, load: &Load, compared: String| {
+        Line::keyed(key, name, load.per_s, "/s", compared)
+    };
+    let OverTls {
+        by_token,
+        by_session,
+        constant,
+    } = over_tls;
+    vec![
+        of(
+            "resolve_tls_token_per_s",
+            "resolve over TLS, by a token",
+            by_token,
+            share(by_token),
+        ),
+        of(
+            "resolve_tls_session_per_s",
+            "resolve over TLS, by a session",
+            by_session,
+            share(by_session),
+        ),
+        of(
+            "constant_tls_per_s",
+            "constant over TLS",
+            constant,
+            String::new(),
         ),
     ]
 }
