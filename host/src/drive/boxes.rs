@@ -56,11 +56,12 @@ impl Drive {
         }
     }
 
-    /// Passes a notice on. Refusals that need no proof are told once a second per code, with a
-    /// count of the rest. The metrics count all of them.
+    /// Passes a notice on. Refusals that need no proof are logged once a second per code, with a
+    /// count of the rest; webhooks hear of one a minute. The metrics count all of them.
     pub(super) fn tell(&mut self, mut notice: Notice) {
         self.metrics.noticed(&notice);
-        if let Some(code) = unproven(&notice) {
+        let unproven = unproven(&notice);
+        if let Some(code) = unproven {
             match self.paces.entry(code).or_default().take(self.clock.now()) {
                 None => return,
                 Some(0) => {}
@@ -71,7 +72,10 @@ impl Drive {
             }
         }
         logs::notice(&notice);
-        self.announcer.tell(&notice);
+        match unproven {
+            None => self.announcer.tell(&notice),
+            Some(_) => self.announcer.tell_unproven(&notice),
+        }
     }
 }
 

@@ -9,7 +9,7 @@ use tokio::sync::Notify;
 use tokio::task::JoinSet;
 
 use super::address::Address;
-use super::message::{Message, Teller};
+use super::message::{Kind, Message, Teller};
 use super::open::{Opened, Webhooks};
 use super::outbox::{Next, Outbox};
 use super::retry::{Outcome, Retry, Verdict};
@@ -110,13 +110,22 @@ impl Webhooks {
 impl Announcer {
     /// Queues a notice for every webhook that wants it. It blocks only on other pushes.
     pub(crate) fn tell(&self, notice: &Notice) {
+        self.queue(notice, Kind::Notice);
+    }
+
+    /// The same for a notice that any client on the network can cause, any number of times.
+    pub(crate) fn tell_unproven(&self, notice: &Notice) {
+        self.queue(notice, Kind::Unproven);
+    }
+
+    fn queue(&self, notice: &Notice, kind: Kind) {
         let mut message = None;
         for line in &*self.lines {
             if !line.webhook.filter.wants(notice) {
                 continue;
             }
-            let message =
-                message.get_or_insert_with(|| Arc::new(Message::of(notice, self.clock.now())));
+            let message = message
+                .get_or_insert_with(|| Arc::new(Message::of(notice, kind, self.clock.now())));
             line.outbox().push(Arc::clone(message));
             line.stirred.notify_one();
         }

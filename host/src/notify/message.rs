@@ -30,6 +30,8 @@ pub(crate) struct Message {
 pub(crate) enum Kind {
     /// A notice of the core.
     Notice,
+    /// A notice of the core that any client on the network can cause, any number of times.
+    Unproven,
     /// A test by an operator.
     Test,
     /// A count of omitted messages.
@@ -46,9 +48,9 @@ pub(crate) struct Teller {
 }
 
 impl Message {
-    pub(crate) fn of(notice: &Notice, at: Instant) -> Self {
+    pub(crate) fn of(notice: &Notice, kind: Kind, at: Instant) -> Self {
         Self {
-            kind: Kind::Notice,
+            kind,
             worker: Some(notice.worker.to_string()),
             step: notice.step.as_str(),
             level: notice.step.level(),

@@ -38,6 +38,8 @@ pub(crate) struct Outbox {
     left_out: LeftOut,
     /// When the last summary of omitted messages was sent.
     told_left_out_at: Option<Instant>,
+    /// When the last unproven notice was sent.
+    told_unproven_at: Option<Instant>,
     /// Whether the last message was delivered. While it was not, no summary is sent.
     delivers: bool,
     /// No message is sent before this instant.
@@ -79,6 +81,7 @@ impl Outbox {
             counters,
             left_out: LeftOut::new(),
             told_left_out_at: None,
+            told_unproven_at: None,
             delivers: true,
             rests_until: Instant::from_ms(0),
             closing: false,
@@ -86,8 +89,18 @@ impl Outbox {
     }
 
     /// Queues a message. If the queue is full, the oldest message is dropped, because newer ones
-    /// matter more.
+    /// matter more. An unproven notice displaces none, and waits for no place of theirs: it has one
+    /// of its own, and does not count against the limit.
     pub(crate) fn push(&mut self, message: Arc<Message>) {
+        let is_unproven = |it: &Message| it.kind == Kind::Unproven;
+        let has_place = || {
+            let is_full = self.waiting.len() == WAITING_MAX;
+            !is_full && !self.waiting.iter().any(|it| is_unproven(it))
+        };
+        if is_unproven(&message) && !has_place() {
+            self.counters.left_out.inc();
+            return self.leave_out(&message);
+        }
         if self.waiting.len() == WAITING_MAX
             && let Some(oldest) = self.waiting.pop_front()
         {
@@ -137,7 +150,11 @@ impl Outbox {
                 self.waiting.push_front(message);
                 return self.tell_left_out(now);
             }
-            if self.pace.take(now) {
+            let may_be_sent = match message.kind {
+                Kind::Unproven => self.may_tell_unproven(now),
+                _ => self.pace.take(now),
+            };
+            if may_be_sent {
                 return self.begin(message, LeftOut::new(), now);
             }
             self.counters.left_out.inc();
@@ -182,6 +199,15 @@ impl Outbox {
             }
         }
         verdict
+    }
+
+    /// Whether an unproven notice may be sent: one a minute.
+    fn may_tell_unproven(&mut self, now: Instant) -> bool {
+        let may = (self.told_unproven_at).is_none_or(|told| told + MINUTE <= now);
+        if may {
+            self.told_unproven_at = Some(now);
+        }
+        may
     }
 
     fn begin(&mut self, message: Arc<Message>, tells: LeftOut, now: Instant) -> Next {
@@ -303,6 +329,55 @@ mod tests {
                 "120".to_owned()
             ]
         );
+    }
+
+    /// A notice that any client can cause.
+    fn unproven(number: usize) -> Arc<Message> {
+        Arc::new(Message {
+            kind: Kind::Unproven,
+            text: format!("unproven {number}"),
+            ..Message::clone(&message(number))
+        })
+    }
+
+    #[test]
+    fn a_flood_of_unproven_notices_takes_no_place_of_an_alarm() {
+        let mut outbox = outbox(3);
+        // While the webhook is down, the queue fills with them, and then with alarms.
+        (0..1_000).for_each(|number| outbox.push(unproven(number)));
+        (0..3).for_each(|number| outbox.push(message(number)));
+        let sent = send_all(&mut outbox, at(0));
+        assert!(
+            sent[0].starts_with("999 more messages were left out"),
+            "{}",
+            sent[0]
+        );
+        assert_eq!(sent[1..], ["unproven 0", "0", "1", "2"]);
+        assert_eq!(outbox.counters.dropped.get(), 0);
+        assert_eq!(outbox.counters.left_out.get(), 999);
+        // A minute of one each second, and alarms at its end.
+        for second in 1..=60 {
+            outbox.push(unproven(second));
+            let sent = send_all(&mut outbox, at(second as u64 * 1_000 - 1));
+            assert!(sent.is_empty(), "{sent:?}");
+        }
+        (0..3).for_each(|number| outbox.push(message(number)));
+        let sent = send_all(&mut outbox, at(60_000));
+        assert!(
+            sent[0].starts_with("60 more messages were left out"),
+            "{}",
+            sent[0]
+        );
+        assert_eq!(sent[1..], ["0", "1", "2"]);
+    }
+
+    #[test]
+    fn a_full_queue_of_alarms_is_left_alone() {
+        let mut outbox = outbox(1_000);
+        (0..WAITING_MAX).for_each(|number| outbox.push(message(number)));
+        outbox.push(unproven(0));
+        assert_eq!(outbox.counters.dropped.get(), 0);
+        assert_eq!(outbox.waiting[0].text, "0");
     }
 
     #[test]
