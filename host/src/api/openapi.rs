@@ -22,7 +22,7 @@ pub(super) enum Asks {
     Nothing,
     /// `?wait=`
     Wait,
-    Body(Typed),
+    Body(Box<Typed>),
 }
 
 /// What an operation responds with, if it is no problem.
@@ -71,7 +71,7 @@ pub(super) fn wait() -> Asks {
 
 /// A request with this body.
 pub(super) fn body<T: ToSchema>() -> Asks {
-    Asks::Body(Typed::of::<T>())
+    Asks::Body(Box::new(Typed::of::<T>()))
 }
 
 /// A response in JSON.
@@ -194,7 +194,7 @@ fn operation(row: &Row, types: &mut Types) -> Value {
         })),
         Asks::Body(typed) => {
             let required = typed.has_required_members();
-            let content = json!({JSON: {"schema": types.take(typed)}});
+            let content = json!({JSON: {"schema": types.take(*typed)}});
             operation["requestBody"] = json!({"required": required, "content": content});
         }
     }

@@ -49,7 +49,8 @@ pub(super) struct ProblemBody {
 /// A response that refuses a request.
 #[derive(Debug)]
 pub(super) struct Problem {
-    body: ProblemBody,
+    /// Boxed, because a handler returns it by value.
+    body: Box<ProblemBody>,
     status: StatusCode,
     retry_after_s: Option<u64>,
     /// The methods that the path takes; empty where that is not the problem.
@@ -256,7 +257,7 @@ impl Problem {
 
     fn with_status(status: StatusCode, code: &'static str, title: &str, detail: String) -> Self {
         Self {
-            body: ProblemBody {
+            body: Box::new(ProblemBody {
                 kind: format!("urn:reeve:problem:{code}"),
                 title: title.to_owned(),
                 status: status.as_u16(),
@@ -265,7 +266,7 @@ impl Problem {
                 retry_after_ms: None,
                 worker: None,
                 decision: None,
-            },
+            }),
             status,
             retry_after_s: None,
             allowed: String::new(),
@@ -281,7 +282,7 @@ impl Problem {
     /// The body of the response.
     pub(super) fn text(&self) -> String {
         // Strings and numbers always have a JSON form.
-        text::to_json(&self.body).unwrap_or_default() + "\n"
+        text::to_json(&*self.body).unwrap_or_default() + "\n"
     }
 }
 
