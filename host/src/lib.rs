@@ -21,8 +21,10 @@
 //! - [`store`]: the workers' records in a file. `shadow`: the store and the cloud of a dry run.
 //! - `journal`: intents, decisions and outcomes on disk. `reload`, [`policies`]: activate policy
 //!   files.
-//! - `doors`: opens the doors for other machines. `tls`: TLS for other machines. `secret_file`, `file_watch`: files that hold secrets, and files that change.
-//! - `outgoing`: requests to other servers. `login`: logs callers in by AWS IAM.
+//! - `doors`: opens the doors for other machines. `tls`: TLS for other machines. `secret_file`,
+//!   `file_watch`: files that hold secrets, and files that change.
+//! - `outgoing`: requests to other servers. `sts`: who signed a login by AWS IAM. `login`: logs callers
+//!   in by it.
 //! - `audit`: who asked for what. `probe`: probes an instance.
 //! - `boxes`: verifies boxes. `hearing`: notes whose boxes may have been turned away.
 //! - [`notify`](mod@notify): sends notices to webhooks.
