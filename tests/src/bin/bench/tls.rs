@@ -175,8 +175,8 @@ fn write_secret(path: &Path, text: &str) -> Result<()> {
 fn sts() -> (Caller, Gateway) {
     let caller = Caller {
         access_key: "ASIA0000000000000001".to_owned(),
-        secret_key: "a secret of the bench".to_owned(),
-        security_token: Some("a token of the bench".to_owned()),
+        secret_key: "secret-of-the-bench".to_owned(),
+        security_token: Some("token-of-the-bench".to_owned()),
     };
     let sts = Sts::new(REGION).with(&caller, SESSION);
     let in_place = Box::new(move |call: &[u8]| crate::sts::answer(&sts, call));
