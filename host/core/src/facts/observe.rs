@@ -122,6 +122,8 @@ impl WorkerFacts {
             Some(known)
                 if known.has_ended() && visible(reading.state).is_some_and(|is| !is.is_final()) => {
             }
+            // The reading lags: it is of a life before the last start.
+            Some(known) if is_of_an_earlier_life(&reading, known) => {}
             Some(known) => {
                 fold(known, reading, asked_at, &mut changes);
                 self.note_tag(&id, was_tagged, asked_at);
@@ -192,6 +194,13 @@ impl WorkerFacts {
             .any(|ip| super::inputs::url(ip, self.pool.port) == route.url);
         known.instance.state != InstanceState::Running || !reachable || self.is_outside(known)
     }
+}
+
+/// Whether the instance has been started since the life that the reading shows: the launch time only
+/// rises (EC2 API, `LaunchTime`). A final state counts in any case.
+fn is_of_an_earlier_life(reading: &Instance, known: &KnownInstance) -> bool {
+    let launched_at = reading.launched_at;
+    launched_at.is_some() && launched_at < known.instance.launched_at && !reading.state.is_final()
 }
 
 fn fold(known: &mut KnownInstance, reading: Instance, asked_at: Instant, changes: &mut Changes) {
@@ -278,6 +287,24 @@ mod tests {
         }
         assert_eq!(after(&[ShuttingDown, Terminated]), Terminated);
         assert_eq!(after(&[Running, Stopped, Running]), Running);
+    }
+
+    #[test]
+    fn a_reading_of_a_life_before_the_last_start_is_not_believed() {
+        let of_life = |state, launched: u64| Instance {
+            launched_at: Some(Instant::from_ms(launched)),
+            ..instance("i-one", state)
+        };
+        let mut worker = worker();
+        let later = NOW + Millis::from_secs(60);
+        worker.observe_instance(of_life(InstanceState::Stopped, 5_000), NOW);
+        worker.observe_scan(vec![of_life(InstanceState::Running, 1_000)], later);
+        let known = &worker.instances[&InstanceId::from("i-one")];
+        assert_eq!(known.instance.state, InstanceState::Stopped);
+        assert_eq!(known.read_at, Some(NOW), "the scan has shown nothing of it");
+        worker.observe_scan(vec![of_life(InstanceState::Terminated, 1_000)], later);
+        let known = &worker.instances[&InstanceId::from("i-one")];
+        assert_eq!(known.instance.state, InstanceState::Terminated);
     }
 
     #[test]

@@ -128,8 +128,10 @@ fn a_declined_candidate_that_boots_is_not_passed_over() {
     let mut booting = began(COMES_UP_MAX.get() - 1);
     refused(&booting, &start("i-old"), Rule::ComesUp);
     refused(&booting, &Proposal::Launch(0), Rule::ComesUp);
+    let known = &booting.instances[&"i-new".into()];
     let up = Instance {
         private_ip: Some("10.0.0.1".parse().unwrap()),
+        launched_at: known.instance.launched_at,
         ..instance("i-new", InstanceState::Running)
     };
     booting.observe_instance(up, NOW);
