@@ -196,11 +196,15 @@ impl WorkerFacts {
     }
 }
 
+/// By how much two answers about one life may differ: some have whole seconds.
+const ROUNDED: Millis = Millis::from_secs(1);
+
 /// Whether the instance has been started since the life that the reading shows: the launch time only
 /// rises (EC2 API, `LaunchTime`). A final state counts in any case.
 fn is_of_an_earlier_life(reading: &Instance, known: &KnownInstance) -> bool {
-    let launched_at = reading.launched_at;
-    launched_at.is_some() && launched_at < known.instance.launched_at && !reading.state.is_final()
+    let times = reading.launched_at.zip(known.instance.launched_at);
+    let is_earlier = times.is_some_and(|(shown, known)| shown + ROUNDED < known);
+    is_earlier && !reading.state.is_final()
 }
 
 fn fold(known: &mut KnownInstance, reading: Instance, asked_at: Instant, changes: &mut Changes) {
