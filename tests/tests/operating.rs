@@ -37,7 +37,7 @@ fn the_commands_list_and_show_workers_and_print_the_journal() {
     let running = emulator.launch(NAME);
     emulator.put_parameter(POINTER, "none");
     let reeve = serve(&emulator);
-    assert_eq!(reeve.get(RESOLVE).status, 200);
+    assert_eq!(reeve.get(&format!("{RESOLVE}?wait=60s")).status, 200);
 
     let listed = printed(&command(&reeve, &["workers"]));
     let line = listed.lines().nth(1).unwrap_or_default();
