@@ -214,7 +214,7 @@ async fn a_refusal_reaches_a_client_that_still_sends_and_its_connection_lives_on
         .await
         .unwrap();
     // Refused by the head alone, and by a handler that reads no body.
-    let refused = [("/v1/nothing", "404"), ("/v1/workers/nobody/pause", "404")];
+    let refused = [("/v1/nothing", "404"), ("/v1/workers/absent/pause", "404")];
     for (path, status) in refused {
         let head =
             format!("POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 4000\r\n\r\n");

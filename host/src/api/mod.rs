@@ -92,7 +92,7 @@ pub(crate) struct ApiParts {
     pub(crate) clock: Clock,
     /// Logs callers in by AWS IAM. `None`: no rule is for such a caller.
     pub(crate) logins: Option<Logins>,
-    /// Finds out who signed the login of a box. `None`: no pool's boxes prove themselves so.
+    /// Finds out who signed the login of a box. `None`: neither callers nor boxes of this host log in.
     pub(crate) sts: Option<Arc<Sts>>,
     /// Checks the proofs of boxes. `None`: this host has no interface for boxes.
     pub(crate) proofs: Option<Proofs>,

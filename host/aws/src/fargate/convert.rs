@@ -31,6 +31,7 @@ pub(super) fn task(operation: &str, found: &Task) -> Result<Instance, CloudError
         public_ip: None,
         // When RunTask was called: every response has it. `startedAt` is only set with `RUNNING`.
         launched_at: found.created_at().and_then(instant),
+        // Mostly its definition has it; `roles` reads that.
         role: None,
         tags: found
             .tags()
